@@ -1,0 +1,204 @@
+"""A node's address: what a seed may look like, and the canonical endpoint by which nodes are told apart.
+
+Rules: raw characters are judged before anything is parsed, because ``urlsplit`` drops some silently and ``getaddrinfo``
+reads ``127.1`` or ``0x7f.1`` as addresses; two spellings of one canonical endpoint are one node; the canonical endpoint
+is lower-case ``scheme://host[:port]`` without the scheme's default port, IPv6 in brackets.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final, Literal, TypeAlias
+
+from alternator_trio.errors import ConfigurationError
+
+__all__ = ["Node", "Scheme", "host_problem", "parse_endpoint"]
+
+Scheme: TypeAlias = Literal["http", "https"]
+
+_DEFAULT_PORTS: Final[dict[str, int]] = {"http": 80, "https": 443}
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+# What getaddrinfo reads as a number, and therefore a name's last label must not be (WHATWG URL, "ends in a number").
+_NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_MAX_HOST_LENGTH: Final = 253
+_MAX_PORT: Final = 65_535
+
+
+class Node:
+    """One node of the cluster: an immutable address that compares by its canonical endpoint.
+
+    Attributes:
+        scheme: ``"http"`` or ``"https"``.
+        host: What is dialled: a lower-case name or an IP literal, IPv6 without brackets.
+        port: 1 to 65535.
+        endpoint: The canonical endpoint; ``str(node)`` is the same.
+        authority: The Host header's value.
+
+    Example:
+        >>> Node("http", "10.0.0.1", 8000)
+        Node('http://10.0.0.1:8000')
+        >>> str(Node("https", "2001:db8::1", 443))
+        'https://[2001:db8::1]'
+    """
+
+    __slots__ = ("_hash", "authority", "endpoint", "host", "port", "scheme")
+
+    def __init__(self, scheme: Scheme, host: str, port: int) -> None:
+        bracketed = f"[{host}]" if ":" in host else host
+        self.scheme: Final[Scheme] = scheme
+        self.host: Final = host
+        self.port: Final = port
+        self.authority: Final = bracketed if port == _DEFAULT_PORTS[scheme] else f"{bracketed}:{port}"
+        self.endpoint: Final = f"{scheme}://{self.authority}"
+        # Nodes are keys on every request's way: hash the endpoint once.
+        self._hash: Final = hash(self.endpoint)
+
+    def at(self, host: str) -> Node:
+        """Another host of the same cluster: same scheme, same port."""
+        return Node(self.scheme, host, self.port)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Node) and self.endpoint == other.endpoint
+
+    def __lt__(self, other: Node) -> bool:
+        return self.endpoint < other.endpoint  # ASCII: the same order as bytewise
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return self.endpoint
+
+    def __repr__(self) -> str:
+        return f"Node({self.endpoint!r})"
+
+    def __reduce__(self) -> tuple[type[Node], tuple[Scheme, str, int]]:
+        return Node, (self.scheme, self.host, self.port)
+
+
+def parse_endpoint(entry: object) -> Node:
+    """Read a seed, ``scheme://host[:port]``.
+
+    Args:
+        entry: The seed as the user gave it. A missing port is the scheme's default; one trailing slash is allowed.
+
+    Raises:
+        ConfigurationError: The entry is not an endpoint; the message names it and says why.
+
+    Example:
+        >>> parse_endpoint("HTTP://Node-1.Example:8000/")
+        Node('http://node-1.example:8000')
+        >>> parse_endpoint("http://10.0.0.1:99999")
+        Traceback (most recent call last):
+        ...
+        alternator_trio.errors.ConfigurationError: seed 'http://10.0.0.1:99999': port 99999 is not within 1 to 65535
+    """
+    if not isinstance(entry, str):
+        raise ConfigurationError(f"seed {entry!r}: a seed is a string like 'http://10.0.0.1:8000'")
+    problem = _characters_problem(entry)
+    if problem is not None:
+        raise _bad(entry, problem)
+    scheme, separator, rest = entry.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise _bad(entry, "it has no scheme; write 'http://…' or 'https://…'")
+    if scheme not in _DEFAULT_PORTS:
+        raise _bad(entry, f"scheme {scheme!r} is neither 'http' nor 'https'")
+    host, port_text = _split_authority(entry, rest.removesuffix("/"))
+    known: Scheme = "https" if scheme == "https" else "http"
+    return Node(known, _canonical_host(entry, host), _port(entry, port_text, known))
+
+
+def host_problem(host: str) -> str | None:
+    """Why a bare host (a name, or an IP literal without brackets) cannot be dialled as one; None when it can."""
+    if not host:
+        return "the host is empty"
+    if ":" in host:
+        return _ipv6_problem(host)
+    if len(host) > _MAX_HOST_LENGTH:
+        return f"the host is longer than {_MAX_HOST_LENGTH} characters"
+    labels = host.lower().removesuffix(".").split(".")
+    if _NUMERIC_LABEL.fullmatch(labels[-1]):
+        return _ipv4_problem(host)
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            return f"{label!r} in the host is no label of a host name (letters, digits, '-' and '_'; 1 to 63 of them)"
+    return None
+
+
+def _characters_problem(entry: str) -> str | None:
+    if not entry:
+        return "it is empty"
+    for character in entry:
+        if not "!" <= character <= "~":
+            hint = "; write an international name in its xn-- form" if character > "\x7f" else ""
+            return f"character {character!r} has no place in an endpoint{hint}"
+    for character, what in (("@", "user info"), ("?", "a query"), ("#", "a fragment"), ("\\", "a backslash")):
+        if character in entry:
+            return f"it contains {what}"
+    return None
+
+
+def _split_authority(entry: str, authority: str) -> tuple[str, str | None]:
+    if "/" in authority:
+        raise _bad(entry, "it has a path; an endpoint ends after its port")
+    if authority.startswith("["):
+        host, closed, rest = authority[1:].partition("]")
+        if not closed:
+            raise _bad(entry, "the bracket before the IPv6 address is not closed")
+        if ":" not in host:
+            raise _bad(entry, "only an IPv6 address stands in brackets")
+        if rest and not rest.startswith(":"):
+            raise _bad(entry, f"{rest!r} after the bracket is no port")
+        return host, rest[1:] if rest else None
+    if authority.count(":") > 1:
+        address, _, last = authority.rpartition(":")
+        hint = f"[{authority}]" if _ipv6_problem(address) else f"[{address}]:{last}"
+        raise _bad(entry, f"an IPv6 address stands in brackets, as in '{entry.partition('://')[0]}://{hint}'")
+    host, colon, port = authority.partition(":")
+    return host, port if colon else None
+
+
+def _canonical_host(entry: str, host: str) -> str:
+    problem = host_problem(host)
+    if problem is not None:
+        raise _bad(entry, problem)
+    return ipaddress.IPv6Address(host).compressed if ":" in host else host.lower()
+
+
+def _port(entry: str, text: str | None, scheme: Scheme) -> int:
+    if text is None:
+        return _DEFAULT_PORTS[scheme]
+    if not text:
+        raise _bad(entry, "the port after ':' is missing")
+    if not text.isdecimal():
+        raise _bad(entry, f"port {text!r} is not a number")
+    # The length first: a thousand digits are no integer worth making.
+    if len(text) > len(str(_MAX_PORT)) or not 1 <= int(text) <= _MAX_PORT:
+        raise _bad(entry, f"port {text[:12]} is not within 1 to {_MAX_PORT}")
+    return int(text)
+
+
+def _ipv4_problem(host: str) -> str | None:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return f"{host!r} ends in a number but is no IPv4 address of four decimal parts"
+    return None
+
+
+def _ipv6_problem(host: str) -> str | None:
+    if "%" in host:
+        return f"{host!r} has a zone; link-local addresses are not supported"
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return f"{host!r} is no IPv6 address"
+    return None
+
+
+def _bad(entry: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"seed {entry!r}: {why}")
