@@ -1,0 +1,105 @@
+"""An actor: one inbox, one loop, one decider, and the children that work for it.
+
+Rules: `decide` is pure: state, message and time in, state and actions out; `perform` is synchronous and does what was
+decided: publish, tell, start a child. Only a child awaits. The state outlives a crash: the actor that is run again goes
+on from the last good state, after `recovered` cleared the marks of children that died with the crash.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import trio
+
+from alternator_trio._supervision.inbox import Inbox, Message
+
+__all__ = ["Actor", "Children"]
+
+S = TypeVar("S")
+M = TypeVar("M", bound=Message)
+A = TypeVar("A")
+
+
+class Children(Generic[M]):
+    """The tasks that work for an actor. A child's return value is a message to the actor; its error is a crash."""
+
+    __slots__ = ("_inbox", "_nursery")
+
+    def __init__(self, nursery: trio.Nursery, inbox: Inbox[M]) -> None:
+        self._nursery = nursery
+        self._inbox = inbox
+
+    def start(self, work: Callable[[], Awaitable[M]], *, name: str) -> None:
+        """Start a child; what it returns reaches the actor past the bounds of its inbox."""
+        self._nursery.start_soon(self._run, work, name=name)
+
+    async def _run(self, work: Callable[[], Awaitable[M]]) -> None:
+        self._inbox.deliver(await work())
+
+
+class Actor(abc.ABC, Generic[S, M, A]):
+    """One owner of one value.
+
+    Attributes:
+        name: For logs, task names and crash reports.
+        inbox: Where it receives.
+        state: The last good state.
+    """
+
+    def __init__(self, name: str, inbox: Inbox[M], state: S) -> None:
+        self.name = name
+        self.inbox = inbox
+        self.state = state
+        self._runs = 0
+        self._handling: M | None = None
+
+    @abc.abstractmethod
+    def decide(self, state: S, message: M | None, now: float) -> tuple[S, Sequence[A]]:
+        """What the message (None: `wake_at` has passed) makes of the state, and what is to be done."""
+
+    @abc.abstractmethod
+    def perform(self, action: A, children: Children[M]) -> None:
+        """Do one decided thing, without waiting."""
+
+    def started(self, state: S, now: float) -> tuple[S, Sequence[A]]:
+        """What to do when the actor begins to run for the first time."""
+        del now
+        return state, ()
+
+    def recovered(self, state: S, now: float) -> tuple[S, Sequence[A]]:
+        """The last good state without the marks of children that a crash took along, and what to do about them."""
+        del now
+        return state, ()
+
+    def wake_at(self, state: S) -> float:
+        """When to decide although no message came (Trio's clock)."""
+        del state
+        return math.inf
+
+    async def run(self) -> None:
+        """Receive, decide, perform, until cancelled. An error leaves; the supervisor judges it."""
+        begin = self.started if self._runs == 0 else self.recovered
+        self._runs += 1
+        async with trio.open_nursery() as nursery:
+            children = Children(nursery, self.inbox)
+            self._commit(*begin(self.state, trio.current_time()), children)
+            while True:
+                message = await self.inbox.receive(self.wake_at(self.state))
+                self._handling = message
+                self._commit(*self.decide(self.state, message, trio.current_time()), children)
+                self._handling = None
+
+    def drop_message(self, error: Exception) -> M | None:
+        """After a crash: give up the message that was being handled, settling its replies, and name it."""
+        message, self._handling = self._handling, None
+        if message is not None:
+            message.abandon(error)
+        return message
+
+    def _commit(self, state: S, actions: Sequence[A], children: Children[M]) -> None:
+        self.state = state
+        for action in actions:
+            self.perform(action, children)

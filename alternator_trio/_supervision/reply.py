@@ -1,0 +1,64 @@
+"""The answer to an ask: settled exactly once, by whoever ends up with the message.
+
+Rules: every reply is settled on every exit, a crash and a closed inbox included; settling again is ignored, so that the
+one who cleans up need not know who was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import trio
+
+from alternator_trio._supervision.inbox import Inbox, Message
+
+__all__ = ["Reply", "ask"]
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+class Reply(Generic[T]):
+    """A one-shot answer that travels inside a message."""
+
+    __slots__ = ("_answer", "_settled")
+
+    def __init__(self) -> None:
+        self._settled = trio.Event()
+        self._answer: Callable[[], T] | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether an answer is there."""
+        return self._answer is not None
+
+    def settle(self, value: T) -> None:
+        """Answer with a value."""
+        self._finish(lambda: value)
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, which `wait` raises."""
+
+        def answer() -> T:
+            raise error
+
+        self._finish(answer)
+
+    async def wait(self) -> T:
+        """Wait for the answer. A cancelled wait leaves nothing behind: the answer is simply not read."""
+        await self._settled.wait()
+        assert self._answer is not None  # noqa: S101  # set before the event
+        return self._answer()
+
+    def _finish(self, answer: Callable[[], T]) -> None:
+        if self._answer is None:
+            self._answer = answer
+            self._settled.set()
+
+
+async def ask(inbox: Inbox[M], make: Callable[[Reply[T]], M]) -> T:
+    """Tell ``inbox`` a message that carries a new reply, and wait for it."""
+    reply: Reply[T] = Reply()
+    inbox.tell(make(reply))
+    return await reply.wait()

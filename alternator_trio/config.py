@@ -1,0 +1,202 @@
+"""Every choice that a user can make, as frozen values that are validated when they are built.
+
+Rules: times are float seconds; a bad value raises `ConfigurationError` that names the option; an unknown option is
+refused with the nearest valid name; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import ssl
+from collections.abc import Iterable
+from typing import Final, Literal, TypedDict
+
+from alternator_trio._version import __version__
+from alternator_trio.errors import ConfigurationError
+from alternator_trio.nodes import Node, parse_endpoint
+
+__all__ = ["AlternatorConfig", "Options", "RetryPolicy"]
+
+DEFAULT_USER_AGENT: Final = f"scylladb-alternator-client-trio/{__version__}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how fast an operation is tried again (AWS's 2026 standard for DynamoDB).
+
+    Attributes:
+        max_attempts: All tries of one operation, the first one included; at least 1.
+        base_delay: Seconds; the n-th backoff is drawn from 0 to ``min(base_delay * 2**n, max_delay)``.
+        throttled_base_delay: Seconds; takes the place of ``base_delay`` after a throttling answer.
+        max_delay: Seconds; the ceiling of one backoff.
+
+    Example:
+        >>> RetryPolicy(max_attempts=2).max_attempts
+        2
+    """
+
+    max_attempts: int = 4
+    base_delay: float = 0.025
+    throttled_base_delay: float = 1.0
+    max_delay: float = 20.0
+
+    def __post_init__(self) -> None:
+        _check_count("retry.max_attempts", self.max_attempts)
+        for name in ("base_delay", "throttled_base_delay", "max_delay"):
+            _check_seconds(f"retry.{name}", getattr(self, name), zero_allowed=True)
+
+
+class Options(TypedDict, total=False):
+    """The options of `open_alternator`, each a field of `AlternatorConfig`."""
+
+    active_interval: float
+    idle_interval: float
+    connect_timeout: float
+    attempt_timeout: float
+    ddl_timeout: float
+    operation_timeout: float | None
+    acquire_timeout: float
+    max_connections_per_node: int
+    max_connections: int
+    idle_connection_lifetime: float
+    max_connection_age: float | None
+    max_response_bytes: int
+    discovery: bool
+    tls: ssl.SSLContext | None
+    retry: RetryPolicy
+    ambiguous_writes: Literal["raise", "retry"]
+    user_agent: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AlternatorConfig:
+    """The whole configuration of a client. Build it once, open as many clients with it as you like.
+
+    Attributes:
+        seeds: First contacts, ``scheme://host[:port]``; all of one scheme and one port, which discovered nodes inherit.
+            Several spellings of one endpoint are one seed. Kept as the user gave them; `seed_nodes` has them parsed.
+        active_interval: Seconds between refreshes of the node list while requests flow.
+        idle_interval: Seconds between refreshes while none do.
+        connect_timeout: Seconds for name lookup, TCP and TLS handshake of one connection.
+        attempt_timeout: Seconds for one attempt; longer than the server's own 10 s.
+        ddl_timeout: Seconds for one attempt at a schema change, which waits for schema agreement.
+        operation_timeout: Seconds for all attempts of one operation; None leaves it to the caller's cancel scope.
+        acquire_timeout: Seconds that an attempt may wait for a free connection.
+        max_connections_per_node: Most connections to one node.
+        max_connections: Most connections in all.
+        idle_connection_lifetime: Seconds after which an unused connection is closed; the server never closes one.
+        max_connection_age: Seconds after which a connection is not used again; None: no limit.
+        max_response_bytes: Largest acceptable body of an answer.
+        discovery: False: the seeds are the nodes; no ``/localnodes``, no probes. For load balancers, other DynamoDB
+            servers and AWS; seeds may then differ in scheme and port.
+        tls: The context for ``https`` seeds; None: the system's trust, TLS 1.2 or newer.
+        retry: How often and how fast an operation is tried again.
+        ambiguous_writes: What to do with a write of unknown outcome that is not repeatable: ``"raise"``
+            `IndeterminateWriteError`, or ``"retry"`` it as AWS's SDKs do.
+        user_agent: The User-Agent header; None: the default text.
+
+    Raises:
+        ConfigurationError: A value or a seed is wrong; the message names it.
+
+    Example:
+        >>> AlternatorConfig(seeds=["http://10.0.0.1:8000", "HTTP://10.0.0.1:8000/"]).seed_nodes
+        (Node('http://10.0.0.1:8000'),)
+    """
+
+    seeds: Iterable[str]
+    active_interval: float = 1.0
+    idle_interval: float = 60.0
+    connect_timeout: float = 2.0
+    attempt_timeout: float = 12.0
+    ddl_timeout: float = 90.0
+    operation_timeout: float | None = None
+    acquire_timeout: float = 10.0
+    max_connections_per_node: int = 64
+    max_connections: int = 1024
+    idle_connection_lifetime: float = 60.0
+    max_connection_age: float | None = None
+    max_response_bytes: int = 64 * 2**20
+    discovery: bool = True
+    tls: ssl.SSLContext | None = None
+    retry: RetryPolicy = dataclasses.field(default_factory=RetryPolicy)
+    ambiguous_writes: Literal["raise", "retry"] = "raise"
+    user_agent: str | None = None
+    seed_nodes: tuple[Node, ...] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seeds, (str, bytes)):
+            raise ConfigurationError(f"seeds: {self.seeds!r} is one string; give a list of them")
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        object.__setattr__(self, "seed_nodes", _parse_seeds(self.seeds, discovery=self.discovery))
+        for name in ("active_interval", "idle_interval", "connect_timeout", "attempt_timeout", "ddl_timeout"):
+            _check_seconds(name, getattr(self, name))
+        for name in ("acquire_timeout", "idle_connection_lifetime"):
+            _check_seconds(name, getattr(self, name))
+        for name in ("operation_timeout", "max_connection_age"):
+            if getattr(self, name) is not None:
+                _check_seconds(name, getattr(self, name))
+        for name in ("max_connections_per_node", "max_connections", "max_response_bytes"):
+            _check_count(name, getattr(self, name))
+        self._check_choices()
+
+    def _check_choices(self) -> None:
+        if self.ambiguous_writes not in {"raise", "retry"}:
+            raise ConfigurationError(f"ambiguous_writes: {self.ambiguous_writes!r} is neither 'raise' nor 'retry'")
+        for name, kind in (("discovery", bool), ("retry", RetryPolicy)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigurationError(f"{name}: {getattr(self, name)!r} is no {kind.__name__}")
+        if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
+            raise ConfigurationError(f"tls: {type(self.tls).__name__} is no ssl.SSLContext")
+        agent = self.user_agent
+        if agent is not None and not (isinstance(agent, str) and agent.isascii() and agent.isprintable() and agent):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigurationError(f"user_agent: {agent!r} is not printable ASCII text")
+
+    @classmethod
+    def build(cls, seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options) -> AlternatorConfig:
+        """The configuration of `open_alternator`'s arguments: options win over ``config``, seeds over its seeds."""
+        fields = {field.name for field in dataclasses.fields(cls) if field.init}
+        for name in options:
+            if name not in fields:
+                near = difflib.get_close_matches(name, sorted(fields), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigurationError(f"unknown option {name!r}{hint}")
+        if config is None:
+            return cls(seeds=seeds, **options)
+        if not isinstance(config, AlternatorConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigurationError(f"config: {type(config).__name__} is no AlternatorConfig")
+        if seeds:
+            return dataclasses.replace(config, seeds=seeds, **options)
+        return dataclasses.replace(config, **options)
+
+
+def _parse_seeds(seeds: Iterable[str], *, discovery: bool) -> tuple[Node, ...]:
+    nodes = tuple(dict.fromkeys(parse_endpoint(seed) for seed in seeds))
+    if not nodes:
+        raise ConfigurationError("no seed given; name at least one node, as in 'http://10.0.0.1:8000'")
+    if discovery:
+        first = nodes[0]
+        for node in nodes[1:]:
+            if (node.scheme, node.port) != (first.scheme, first.port):
+                raise ConfigurationError(
+                    f"seed {node.endpoint!r}: all seeds share one scheme and one port, which discovered nodes inherit; "
+                    f"{first.endpoint!r} has scheme {first.scheme!r} and port {first.port}"
+                )
+    return nodes
+
+
+def _check_seconds(name: str, value: object, *, zero_allowed: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise ConfigurationError(f"{name}: {value!r} is no number of seconds")
+    if value < 0 or (value == 0 and not zero_allowed):
+        raise ConfigurationError(
+            f"{name}: {value!r} seconds; it must be {'zero or more' if zero_allowed else 'positive'}"
+        )
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{name}: {value!r} is no whole number")
+    if value < 1:
+        raise ConfigurationError(f"{name}: {value!r}; it must be at least 1")
