@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from alternator_trio.testing.engine import Engine
 
 LocalNodes = Callable[[str | None, str | None], list[str]]
+_Json = dict[str, object]
 _Items = list[object] | dict[str, list[object]]  # BatchGetItem has one list per table
 
 ERROR_PREFIX: Final = "com.amazonaws.dynamodb.v20120810#"
 OK: Final = 200
+TOO_LARGE: Final = 413
 TABLE_NAME_LIMIT: Final = 192
 STREAMED_BYTES: Final = 100_000
 STREAMED_ITEMS: Final = 256
@@ -36,6 +38,7 @@ SUPPORTED: Final = frozenset({
     "GetShardIterator", "ListStreams", "ListTables", "ListTagsOfResource", "PutItem", "Query", "Scan", "TagResource",
     "UntagResource", "UpdateItem", "UpdateTable", "UpdateTimeToLive",
 })  # fmt: skip
+STRICTER: Final = frozenset({"CreateTable", "UpdateTimeToLive"})
 EMPTY_ANSWERS: Final = frozenset({"TagResource", "UntagResource"})
 ITEM_LISTS: Final = {"Query": "Items", "Scan": "Items", "GetRecords": "Records", "BatchGetItem": "Responses"}
 
@@ -81,13 +84,14 @@ class Application:
             return internal_error(repr(failure))
 
     async def _execute(self, operation: str, body: bytes, request: Request) -> Reply:
-        if not body.lstrip().startswith(b"{"):
+        if body[:1] != b"{" and not body.lstrip().startswith(b"{"):
             return refused("ValidationException", "Parsing JSON failed: the body is not a JSON object")
         if operation == "DescribeEndpoints":
             return _endpoints(request)
-        refusal = await self._refusal(operation, body)
-        if refusal is not None:
-            return refusal
+        if operation in STRICTER:
+            refusal = await self._refusal(operation, body)
+            if refusal is not None:
+                return refusal
         status, answer = await self._engine.execute(operation, body)
         if status != OK:
             return Reply(status, _error_body(answer))
@@ -96,16 +100,18 @@ class Application:
         return Reply(OK, answer, streamed=is_streamed(operation, answer))
 
     async def _refusal(self, operation: str, body: bytes) -> Reply | None:
-        """What Alternator refuses and AWS takes."""
+        """What Alternator refuses of a request that AWS takes; the engine answers to one that is no request at all."""
+        try:
+            request = cast("_Json", orjson.loads(body))
+        except orjson.JSONDecodeError:
+            return None
         if operation == "CreateTable":
-            return _table_name_refusal(body)
-        if operation == "UpdateTimeToLive":
-            return await self._time_to_live_refusal(body)
-        return None
+            return _table_name_refusal(request)
+        return await self._time_to_live_refusal(request)
 
-    async def _time_to_live_refusal(self, body: bytes) -> Reply | None:
-        request = cast("dict[str, dict[str, object]]", orjson.loads(body))
-        wanted = bool(request.get("TimeToLiveSpecification", {}).get("Enabled"))
+    async def _time_to_live_refusal(self, request: _Json) -> Reply | None:
+        specification = request.get("TimeToLiveSpecification")
+        wanted = isinstance(specification, dict) and bool(cast("_Json", specification).get("Enabled"))
         question = orjson.dumps({"TableName": request.get("TableName")})
         status, answer = await self._engine.execute("DescribeTimeToLive", question)
         if status != OK:
@@ -134,7 +140,9 @@ def internal_error(message: str) -> Reply:
 
 def too_large() -> Reply:
     """What Alternator answers to more than 16 MiB."""
-    return refused("PayloadTooLarge", f"Request content length limit of {REQUEST_LIMIT} bytes exceeded", status=413)
+    return refused(
+        "PayloadTooLarge", f"Request content length limit of {REQUEST_LIMIT} bytes exceeded", status=TOO_LARGE
+    )
 
 
 def is_streamed(operation: str, answer: bytes) -> bool:
@@ -151,7 +159,7 @@ def is_streamed(operation: str, answer: bytes) -> bool:
 
 def _error_body(body: bytes) -> bytes:
     """An engine's error with Alternator's prefix and its spelling of ``message``."""
-    given = cast("dict[str, object]", orjson.loads(body))
+    given = cast("_Json", orjson.loads(body))
     name = str(given.pop("__type", "InternalServerError")).rpartition("#")[2]
     if name == "SerializationException":  # Alternator's own JSON errors are validation errors
         name = "ValidationException"
@@ -164,8 +172,8 @@ def _endpoints(request: Request) -> Reply:
     return Reply(OK, orjson.dumps({"Endpoints": [{"Address": host, "CachePeriodInMinutes": 1440}]}))
 
 
-def _table_name_refusal(body: bytes) -> Reply | None:
-    name = orjson.loads(body).get("TableName")
+def _table_name_refusal(request: _Json) -> Reply | None:
+    name = request.get("TableName")
     if not isinstance(name, str) or len(name) <= TABLE_NAME_LIMIT:
         return None
     return refused("ValidationException", f"TableName must be at most {TABLE_NAME_LIMIT} characters long")

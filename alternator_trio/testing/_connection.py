@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import trio
 
-from alternator_trio.testing._alternator import operation_of, too_large
+from alternator_trio.testing._alternator import TOO_LARGE, operation_of, too_large
 from alternator_trio.testing._http import TEXT_TYPE, BadRequestError, Reply, Request, RequestParser, chunked
 from alternator_trio.testing.faults import LOCALNODES, Answer, Close, Fault, Hang, Reset, Truncate
 from alternator_trio.testing.received import ReceivedRequest
@@ -66,6 +66,7 @@ class Connection:
                 await self._refuse(Reply(400, f"bad request: {broken}".encode(), TEXT_TYPE))
                 return
             if self._parser.too_large:
+                self._recorded(self._parser.current())
                 await self._refuse(too_large())
                 return
 
@@ -76,10 +77,11 @@ class Connection:
         if fault is not None:
             return await self._commit(fault, request)
         reply = await self._reply(request, name)
-        await self._send(self._renderer.render(reply, keep_alive=request.keep_alive))
-        if reply.status == 413:  # noqa: PLR2004 - Payload Too Large
-            await self._linger()
+        if reply.status == TOO_LARGE:
+            await self._refuse(reply)
             return False
+        render = self._renderer.head if request.method == "HEAD" else self._renderer.render
+        await self._send(render(reply, keep_alive=request.keep_alive))
         return request.keep_alive
 
     async def _reply(self, request: Request, name: str | None) -> Reply:

@@ -79,6 +79,17 @@ class RequestParser:
         complete, self._complete = self._complete, []
         return complete
 
+    def current(self) -> Request:
+        """The request being read, as far as it came and was kept."""
+        return Request(
+            self._parser.get_method().decode("ascii"),
+            self._target.decode("latin-1"),
+            tuple(self._headers),
+            self._fields,
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            self._parser.should_keep_alive(),
+        )
+
     # What httptools calls.
 
     def on_message_begin(self) -> None:
@@ -107,21 +118,13 @@ class RequestParser:
         self._body_bytes += len(data)
         if self._body_bytes > REQUEST_LIMIT:
             self.too_large = True
+            self._body.clear()
         if not self.too_large:
             self._body.append(data)
 
     def on_message_complete(self) -> None:
-        if self.too_large:
-            return
-        request = Request(
-            self._parser.get_method().decode("ascii"),
-            self._target.decode("latin-1"),
-            tuple(self._headers),
-            self._fields,
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
-            self._parser.should_keep_alive(),
-        )
-        self._complete.append(request)
+        if not self.too_large:
+            self._complete.append(self.current())
 
 
 class _DateHeader:
@@ -154,7 +157,7 @@ class Renderer:
     def head(self, reply: Reply, *, keep_alive: bool = True) -> bytes:
         """The answer's head up to and with the empty line."""
         start = self._starts.get((reply.status, reply.content_type)) or self._make_start(reply)
-        extra = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in reply.headers)
+        extra = "".join(f"{name}: {value}\r\n" for name, value in reply.headers).encode("latin-1")
         if not keep_alive:
             extra += b"Connection: close\r\n"
         framing = b"Transfer-Encoding: chunked\r\n" if reply.streamed else b"Content-Length: %d\r\n" % len(reply.body)

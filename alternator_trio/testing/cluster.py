@@ -101,7 +101,7 @@ class LocalCluster:
     async def __aenter__(self) -> Self:
         if self._nursery is not None:
             raise RuntimeError("a LocalCluster is entered once")
-        self._engine: Engine = self._given_engine or MinistackEngine()
+        self._engine: Engine = MinistackEngine() if self._given_engine is None else self._given_engine
         port, listeners = listen_on_all(addresses(len(self._places)), self._wanted_port)
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
