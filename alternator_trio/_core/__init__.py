@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""Decisions, sans-I/O: node lists, plans, discovery, retries, pools. Time and randomness are arguments."""

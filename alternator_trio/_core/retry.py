@@ -1,0 +1,163 @@
+"""What to do after a failed attempt: again at once, again later, give up, or say that the outcome is unknown.
+
+Rules (spec §7): the next attempt goes to the next node of the plan, at once when the failure belongs to that node
+alone, with full jitter otherwise. An attempt of unknown outcome is repeated only when the operation is repeatable.
+A retry costs tokens of a quota that all requests share; a request's first retry after a connection failure is free.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import random
+from typing import Final, Literal, TypeAlias
+
+from alternator_trio.config import RetryPolicy
+
+__all__ = ["Failure", "Retry", "RetryQuota", "Situation", "Verdict", "decide", "failure_of"]
+
+QUOTA_TOKENS: Final = 500
+RETRY_COST: Final = 14
+THROTTLED_COST: Final = 5
+_MAX_EXPONENT: Final = 32
+
+_THROTTLING: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_SHEDDING: Final = "RequestLimitExceeded"
+_RETRIED_STATUSES: Final = frozenset({500, 502, 503, 504})
+
+
+class Failure(enum.Enum):
+    """How an attempt failed."""
+
+    CONNECT = enum.auto()
+    """No connection: refused, unreachable, TLS. Nothing was sent."""
+    LOST = enum.auto()
+    """Reset, closed or unintelligible after bytes may have been sent."""
+    TIMEOUT = enum.auto()
+    """No complete answer within the attempt timeout."""
+    SERVER_ERROR = enum.auto()
+    """500, 502, 503 or 504."""
+    SHED = enum.auto()
+    """RequestLimitExceeded: one shard is overloaded; not executed."""
+    THROTTLED = enum.auto()
+    """Any other throttling answer; not executed."""
+    FINAL = enum.auto()
+    """An answer that another attempt would not change."""
+
+
+_UNKNOWN_OUTCOME: Final = frozenset({Failure.LOST, Failure.TIMEOUT, Failure.SERVER_ERROR})
+
+
+def failure_of(code: str, status: int) -> Failure:
+    """Which failure a service error is.
+
+    Example:
+        >>> failure_of("ValidationException", 400)
+        <Failure.FINAL: 7>
+    """
+    if code == _SHEDDING:
+        return Failure.SHED
+    if code in _THROTTLING:
+        return Failure.THROTTLED
+    return Failure.SERVER_ERROR if status in _RETRIED_STATUSES else Failure.FINAL
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Where a request stands after a failed attempt.
+
+    Attributes:
+        failure: How the attempt failed.
+        attempts: Attempts begun so far, this one included.
+        retries_of_failure: How often this request failed in the same way before.
+        unknown_outcome: Whether the attempt may have taken effect.
+        repeatable: Whether a repetition cannot change the outcome.
+    """
+
+    failure: Failure
+    attempts: int
+    retries_of_failure: int
+    unknown_outcome: bool
+    repeatable: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Try again.
+
+    Attributes:
+        delay: Seconds to wait before.
+        cost: Tokens of the quota that it takes.
+    """
+
+    delay: float
+    cost: int
+
+
+Verdict: TypeAlias = Retry | Literal["give up", "indeterminate"]
+
+
+def decide(situation: Situation, policy: RetryPolicy, rng: random.Random) -> Verdict:
+    """What to do after a failed attempt."""
+    failure = situation.failure
+    if failure is Failure.FINAL:
+        return "give up"
+    if situation.unknown_outcome and not situation.repeatable:
+        return "indeterminate"
+    if situation.attempts >= policy.max_attempts:
+        return "give up"
+    first = situation.retries_of_failure == 0
+    match failure:
+        case Failure.CONNECT:
+            return Retry(delay=0.0, cost=0 if first else RETRY_COST)
+        case Failure.LOST:
+            return Retry(delay=0.0, cost=RETRY_COST)
+        case Failure.SHED if first:
+            return Retry(delay=0.0, cost=THROTTLED_COST)
+        case Failure.SHED | Failure.THROTTLED:
+            delay = _jitter(policy.throttled_base_delay, situation.attempts, policy.max_delay, rng)
+            return Retry(delay=delay, cost=THROTTLED_COST)
+        case _:
+            delay = _jitter(policy.base_delay, situation.attempts, policy.max_delay, rng)
+            return Retry(delay=delay, cost=RETRY_COST)
+
+
+def has_unknown_outcome(failure: Failure) -> bool:
+    """Whether a write that failed so may have taken effect."""
+    return failure in _UNKNOWN_OUTCOME
+
+
+class RetryQuota:
+    """Tokens that retries take and successes bring back, shared by all requests of a client."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, tokens: int = QUOTA_TOKENS) -> None:
+        self.tokens = tokens
+
+    def take(self, cost: int) -> bool:
+        """Take tokens for a retry; False when there are not enough left."""
+        if cost > self.tokens:
+            return False
+        self.tokens -= cost
+        return True
+
+    def refund(self, cost: int) -> None:
+        """Give back what the retries of a request took that came to succeed."""
+        self.tokens = min(QUOTA_TOKENS, self.tokens + cost)
+
+
+def _jitter(base: float, attempts: int, ceiling: float, rng: random.Random) -> float:
+    exponent = min(attempts - 1, _MAX_EXPONENT)  # a policy of very many attempts must not overflow
+    return rng.uniform(0.0, min(base * 2.0**exponent, ceiling))

@@ -1,0 +1,63 @@
+"""Requests as bytes: a lean head (host, user-agent, x-amz-target, content-type, content-length) and the body.
+
+Rules: Content-Length is always sent, because without it the server reserves its maximum; parts that do not change from
+request to request are built once; nothing that a caller names reaches a head unchecked.
+"""
+
+from __future__ import annotations
+
+from alternator_trio._wire.operation_names import target
+from alternator_trio.nodes import Node
+
+__all__ = ["RequestWriter"]
+
+
+class RequestWriter:
+    """Writes requests of one client.
+
+    Args:
+        user_agent: The User-Agent header's value.
+
+    Example:
+        >>> writer = RequestWriter("demo/1")
+        >>> writer.localnodes(Node("http", "10.0.0.1", 8000)).splitlines()[0]
+        b'GET /localnodes HTTP/1.1'
+    """
+
+    __slots__ = ("_agent", "_by_node", "_by_operation")
+
+    def __init__(self, user_agent: str) -> None:
+        self._agent = b"user-agent: %b\r\n" % user_agent.encode("ascii")
+        self._by_node: dict[Node, bytes] = {}
+        self._by_operation: dict[str, bytes] = {}
+
+    def post(self, node: Node, operation: str, body: bytes) -> bytes:
+        """An operation's request to ``node``.
+
+        Raises:
+            EncodingError: The operation's name is none.
+        """
+        try:
+            opening = self._by_node[node]
+            fields = self._by_operation[operation]
+        except KeyError:
+            opening = self._by_node[node] = self._opening(b"POST / HTTP/1.1\r\n", node)
+            fields = self._by_operation[operation] = _fields(operation)
+        return b"%b%b%d\r\n\r\n%b" % (opening, fields, len(body), body)
+
+    def localnodes(self, node: Node) -> bytes:
+        """The question for the node list of the asked node's own datacenter."""
+        return self._opening(b"GET /localnodes HTTP/1.1\r\n", node) + b"\r\n"
+
+    def forget(self, node: Node) -> None:
+        """Drop what was built for a node that left."""
+        self._by_node.pop(node, None)
+
+    def _opening(self, request_line: bytes, node: Node) -> bytes:
+        return b"%bhost: %b\r\n%b" % (request_line, node.authority.encode("ascii"), self._agent)
+
+
+def _fields(operation: str) -> bytes:
+    return b"x-amz-target: %b\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: " % target(
+        operation
+    ).encode("ascii")

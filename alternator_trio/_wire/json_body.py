@@ -1,0 +1,130 @@
+"""Request and answer bodies: JSON with DynamoDB's binary values as ``bytes``.
+
+Rules: a request may hold ``bytes`` where the wire has base64 (B, BS and blobs); an answer's attribute values of type B
+and BS come back as ``bytes``. A value that JSON does not have is refused, with the way to it, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeGuard, cast
+
+import orjson
+
+from alternator_trio.errors import EncodingError
+
+__all__ = ["decode_object", "encode_object"]
+
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_MAX_DEPTH: Final = 254  # orjson's own bound on what it writes
+
+
+def encode_object(parameters: Mapping[str, object]) -> bytes:
+    """The body of a request.
+
+    Raises:
+        EncodingError: A value cannot be written; the message names where it stands.
+
+    Example:
+        >>> encode_object({"Key": {"id": {"B": b"abc"}}})
+        b'{"Key":{"id":{"B":"YWJj"}}}'
+    """
+    try:
+        return orjson.dumps(parameters, _wire_value, _OPTIONS)
+    except TypeError as error:
+        where = _first_problem(parameters, "")
+        raise EncodingError(f"the request cannot be written as JSON: {where or error}") from error
+
+
+def decode_object(body: bytes) -> dict[str, object]:
+    """The object in an answer's body, with binary attribute values as ``bytes``.
+
+    Raises:
+        ValueError: The body is not JSON, no object, or holds base64 that is none.
+
+    Example:
+        >>> decode_object(b'{"Item":{"id":{"B":"YWJj"}}}')
+        {'Item': {'id': {'B': b'abc'}}}
+    """
+    value: object = orjson.loads(body)
+    if not _is_object(value):
+        raise ValueError(f"a JSON {type(value).__name__} where an object was promised")
+    # Most answers hold no binary value: one search over the bytes spares them the walk.
+    if b'"B"' in body or b'"BS"' in body:
+        _restore_binary(value)
+    return value
+
+
+def _wire_value(value: object) -> object:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(cast("bytes", value)).decode("ascii")
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _first_problem(value: object, path: str, depth: int = 0) -> str | None:
+    """Where in a value that cannot be written the first culprit stands; only for error messages."""
+    if depth > _MAX_DEPTH:
+        return f"{path[:200]}… is nested deeper than {_MAX_DEPTH} levels"
+    if not isinstance(value, (Mapping, list, tuple)):
+        try:
+            orjson.dumps(value, _wire_value, _OPTIONS)
+        except TypeError as error:
+            return f"{path}: {error}"
+        return None
+    for key, member in _members(cast("object", value)):
+        inner = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}".lstrip(".")
+        problem = _first_problem(member, inner, depth + 1) if isinstance(key, (int, str)) else f"key {key!r} of {path}"
+        if problem is not None:
+            return problem
+    return None
+
+
+def _members(value: object) -> Iterable[tuple[object, object]]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[object, object]", value).items()
+    return enumerate(cast("list[object]", value))
+
+
+def _restore_binary(root: dict[str, object]) -> None:
+    # A stack of our own: an answer may be nested deeper than Python recurses.
+    stack: list[object] = [root]
+    while stack:
+        value = stack.pop()
+        if _is_list(value):
+            stack.extend(value)
+        elif _is_object(value):
+            if len(value) == 1 and ("B" in value or "BS" in value) and _restore_attribute(value):
+                continue
+            stack.extend(value.values())
+
+
+def _restore_attribute(value: dict[str, object]) -> bool:
+    """Decode an attribute value of type B or BS in place; False when it is an item with an attribute of that name."""
+    binary = value.get("B")
+    if isinstance(binary, str):
+        value["B"] = _from_base64(binary)
+        return True
+    members = value.get("BS")
+    if _is_list(members) and all(isinstance(member, str) for member in members):
+        value["BS"] = [_from_base64(cast("str", member)) for member in members]
+        return True
+    return False
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"a binary value is not base64: {error}") from error
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, object]]:
+    return type(value) is dict
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return type(value) is list
