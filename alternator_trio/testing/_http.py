@@ -3,7 +3,7 @@
 Rules:
 
 * A connection carries requests one after another; those that arrive together are all parsed and answered in order.
-* Heads and bodies are bounded; a body over the bound is not kept, only reported.
+* Heads (give or take one read) and bodies are bounded; a body over the bound is not kept, only reported.
 * An answer has a Content-Length, or is chunked when it is one that Alternator streams.
 """
 
@@ -57,6 +57,8 @@ class RequestParser:
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._complete: list[Request] = []
+        self._head_bytes = 0
+        self._head_is_new = True
         self.too_large = False
         self.on_message_begin()
 
@@ -70,8 +72,7 @@ class RequestParser:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise BadRequestError(str(error)) from error
-        if self._head_bytes > HEAD_LIMIT:
-            raise BadRequestError("the head is too long")
+        self._bound_head(len(data))
         return self.take()
 
     def take(self) -> list[Request]:
@@ -90,6 +91,18 @@ class RequestParser:
             self._parser.should_keep_alive(),
         )
 
+    def _bound_head(self, received: int) -> None:
+        """Count what came of a head that is not complete; httptools itself keeps any amount of it.
+
+        The read in which the head began is not counted: it may hold the end of the request before.
+        """
+        if not self._in_head:
+            return
+        self._head_bytes += 0 if self._head_is_new else received
+        self._head_is_new = False
+        if self._head_bytes > HEAD_LIMIT:
+            raise BadRequestError("the head is too long")
+
     # What httptools calls.
 
     def on_message_begin(self) -> None:
@@ -98,18 +111,19 @@ class RequestParser:
         self._fields: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._in_head = True
+        self._head_is_new = True
         self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
-        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
         self._fields[name.lower()] = value
-        self._head_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         length = self._fields.get(b"content-length", b"")
         if length.isdigit() and int(length) > REQUEST_LIMIT:
             self.too_large = True
