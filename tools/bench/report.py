@@ -83,10 +83,10 @@ class Report:
         table = Table(title=f"Medians of {self.plan.rounds} rounds of {self.plan.seconds:g} s, one core per side")
         table.add_column("operation")
         table.add_column("in flight", justify="right")
-        table.add_column("subject")
-        for heading in ("ops/s", "CPU µs/op", "of it kernel", "p50 µs", "p99 µs", "CPU / bare", "ops/s / bare"):
+        table.add_column("subject", no_wrap=True)
+        for heading in ("ops/s", "CPU µs/op", "kernel µs", "p50 µs", "p99 µs", "CPU / bare", "ops/s / bare"):
             table.add_column(heading, justify="right")
-        table.add_column("server busy", justify="right")
+        table.add_column("server", justify="right")
         previous = None
         for row in self.rows:
             if previous not in {None, (row.operation, row.in_flight)}:
@@ -162,16 +162,17 @@ def _columns(row: Row) -> list[str]:
         f"{row.system_us.median:.1f}",
         f"{row.p50_us.median:,.0f}",
         f"{row.p99_us.median:,.0f}",
-        _ratio(row, row.cpu_ratio),
+        _ratio(row, row.cpu_ratio, with_extremes=True),
         _ratio(row, row.throughput_ratio),
         "" if row.server_busy is None else f"{row.server_busy.median:.0%}",
     ]
 
 
-def _ratio(row: Row, ratio: Spread | None) -> str:
+def _ratio(row: Row, ratio: Spread | None, *, with_extremes: bool = False) -> str:
     if ratio is None or row.subject == BASELINE:
         return ""
-    return f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})"
+    extremes = f" ({ratio.lowest:.2f} to {ratio.highest:.2f})" if with_extremes else ""
+    return f"{ratio.median:.2f}{extremes}"
 
 
 def _checkpoint_us(row: Row) -> float:
