@@ -23,6 +23,7 @@ from alternator_trio.testing._proxy_relay import ProxyConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from typing import Literal, Self
     from urllib.parse import SplitResult
@@ -65,7 +66,7 @@ class CountingProxy:
         self._port: int | None = None
         ids = count(1)
         self._links = {target[0]: ProxyLink(target, ids, on_client_connect, on_client_disconnect) for target in parsed}
-        self._nursery_manager = trio.open_nursery()
+        self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
 
     def __repr__(self) -> str:
@@ -79,10 +80,11 @@ class CountingProxy:
             OSError: An address is not this machine's (the message says what to do about it).
             RuntimeError: The proxy has been entered before.
         """
-        if self._nursery is not None:
+        if self._nursery_manager is not None:
             raise RuntimeError("a CountingProxy is entered once: make another one")
         await trio.lowlevel.checkpoint()
         self._port, listeners = listen_on_all(tuple(self._links), 0)
+        self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
         for listener, link in zip(listeners, self._links.values(), strict=True):
             link.open(listener, self._nursery)
@@ -96,7 +98,7 @@ class CountingProxy:
             for link in self._links.values():
                 link.close()
         finally:
-            if self._nursery is not None:
+            if self._nursery_manager is not None and self._nursery is not None:
                 # The wait must not be cut short by a cancellation from outside, whose Cancelled would then replace the
                 # body's own exception; nothing in it waits for the network. For the same reason the nursery is not
                 # told of that exception: it leaves bare.
