@@ -124,6 +124,14 @@ async def test_a_fault_that_meets_no_request_is_refused(cluster):
         cluster.nodes[0].fail_next(Reset(), times=0)
 
 
+async def test_the_answer_for_localnodes_may_carry_headers_and_no_type(cluster, client):
+    """A given answer goes out with the usual type, unless it names one."""
+    cluster.nodes[0].fail_next(Answer(status=200, body=b"{}", headers=(("Retry-After", "1"),)), operation="localnodes")
+    reply = await client.request("GET", "/localnodes")
+    assert reply.headers["content-type"] == "application/x-amz-json-1.0"
+    assert reply.headers["retry-after"] == "1"
+
+
 async def test_faulty_requests_are_on_record(cluster, client):
     """A request that was failed was still received."""
     cluster.nodes[0].fail_next(Close())

@@ -11,6 +11,7 @@ import sys
 import threading
 
 import pytest
+import trio
 from ministack.core import responses
 from ministack.services import dynamodb, dynamodb_streams
 
@@ -50,6 +51,18 @@ def test_the_coroutine_never_waits():
         coroutine.send(None)
     status, headers, body = stopped.value.value
     assert (status, type(headers), type(body)) == (200, dict, bytes)
+
+
+async def test_a_service_that_waits_is_noticed():
+    """Should the service begin to wait, the error says that the entry point has changed."""
+    engine = MinistackEngine()
+
+    async def waiting(*_):
+        await trio.lowlevel.checkpoint()
+
+    engine._handle = waiting
+    with pytest.raises(RuntimeError, match="entry point has changed"):
+        await run(engine, "ListTables", {})
 
 
 def test_stores_are_scoped_by_account():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import resource
+from contextlib import suppress
+
 import pytest
 import trio
 import trio.testing
@@ -94,6 +98,55 @@ async def test_a_resumed_node_answers_what_came_in_the_meantime(cluster, dial):
         await client.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         cluster.nodes[0].resume()
         assert (await client.answer("GET")).body == b"healthy: x"
+
+
+async def test_a_node_paused_in_the_middle_of_an_answer_goes_on_with_it(cluster, client):
+    """What the kernel had taken still arrives, the rest waits for `resume`, and the answer is whole."""
+    text = "x" * 12_000_000
+    await client.call("PutItem", {"TableName": "users", "Item": {"id": {"S": "ada"}, "text": {"S": text}}})
+    body = b'{"TableName": "users", "Key": {"id": {"S": "ada"}}}'
+    await client.send(b"POST / HTTP/1.1\r\nx-amz-target: A.GetItem\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    received = len(await client.stream.receive_some(1000))
+    cluster.nodes[0].pause()
+    with trio.move_on_after(0.05):
+        while True:
+            received += len(await client.stream.receive_some())
+    assert received < len(text)
+    cluster.nodes[0].resume()
+    with trio.fail_after(10):
+        while received < len(text):
+            received += len(await client.stream.receive_some())
+
+
+async def test_a_node_out_of_descriptors_accepts_later(cluster, dial):
+    """Too many connections are no reason to die: those that wait are accepted when descriptors are free again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    waiting = trio.socket.socket()
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with suppress(OSError):  # until there is none left
+            while True:
+                taken.append(os.dup(0))
+        await waiting.connect((cluster.nodes[0].address, cluster.nodes[0].port))
+        with trio.move_on_after(0.02):
+            await trio.sleep_forever()
+        assert cluster.nodes[0].open_connections == 0
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with waiting, trio.fail_after(10):
+        await waiting.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await waiting.recv(100)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_node_says_what_and_where_it_is(cluster):
+    """The representation has the endpoint, the place and the state."""
+    node = cluster.nodes[2]
+    assert repr(node) == f"<LocalNode {node.url} dc1/rack2 running>"
+    node.stop()
+    assert repr(node) == f"<LocalNode {node.url} dc1/rack2 down>"
 
 
 async def test_a_paused_node_can_be_killed_and_comes_back_unpaused(cluster, dial):
