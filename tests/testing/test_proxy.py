@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import os
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -324,6 +325,33 @@ async def test_slow_node_slows_the_client() -> None:
         assert sent < 64
 
 
+async def test_node_that_reads_late_receives_all() -> None:
+    """What was held back while nobody read arrives whole and in order."""
+    data = os.urandom(16 * MIB)
+    read = trio.Event()
+    heard, ended = bytearray(), trio.Event()
+
+    async def read_late(stream: trio.SocketStream) -> None:
+        await read.wait()
+        await heard_until_end(stream, heard, ended)
+
+    async def send() -> None:
+        async with await connect(proxy) as stream:
+            await stream.send_all(data)
+            sent.set()
+            await ended.wait()
+
+    async with proxied(read_late) as proxy, trio.open_nursery() as nursery:
+        sent = trio.Event()
+        nursery.start_soon(send)
+        with trio.move_on_after(0.1):
+            await sent.wait()
+        read.set()
+        await until(lambda: len(heard) == len(data))
+        assert heard == data
+        nursery.cancel_scope.cancel()
+
+
 # What it counts
 
 
@@ -366,6 +394,30 @@ async def test_thousand_short_connections_are_counted_exactly() -> None:
                 nursery.start_soon(visit)
         await until(lambda: not proxy.open_connections)
         assert (proxy.connects, proxy.disconnects) == (1000, 1000)
+
+
+async def test_process_without_descriptors_accepts_later(caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that cannot be accepted for want of descriptors is logged, and taken when there are some again."""
+    async with proxied() as proxy, trio.SocketStream(trio.socket.socket()) as stream:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            await stream.socket.connect((LOCAL, proxy.port))
+            await until(lambda: "cannot accept" in caplog.text)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert await exchange(stream) == b"ping"
+        assert proxy.connects == 1
+
+
+async def test_repr_has_the_counts() -> None:
+    """A proxy and its links show where they are and what they have counted."""
+    async with proxied() as proxy, await connect(proxy) as stream:
+        await exchange(stream)
+        assert repr(proxy) == f"<CountingProxy port {proxy.port}: 1 connects, 0 disconnects>"
+        assert repr(proxy.links[LOCAL]) == f"<ProxyLink {LOCAL}: 1 connects, 0 disconnects>"
 
 
 async def test_hooks_get_the_connection() -> None:
