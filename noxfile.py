@@ -46,6 +46,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("flake8", "--select=ASYNC", "alternator_trio", "tests", "tools")
     session.run("lint-imports")
+    session.run("python", "tools/generate_operations.py", "--check")
 
 
 @nox.session

@@ -1,7 +1,35 @@
-"""A concurrent client runtime for ScyllaDB Alternator (the DynamoDB API on ScyllaDB), built on Trio."""
+"""A concurrent client runtime for ScyllaDB Alternator (the DynamoDB API on ScyllaDB), built on Trio.
+
+    async with open_alternator("http://10.0.0.1:8000") as client:
+        await client.put_item(TableName="users", Item={"id": {"S": "ada"}})
+
+How it is layered, from the top; imports point down:
+
+* ``cli``, ``testing``: the command, and what users test their own code with
+* ``client``: `open_alternator` and the operations
+* ``_runtime``: the composition root; ``_requests``: one request's way over its attempts
+* ``_actors``: NodeRegistry, Dispatcher, KeyResolver, Discovery; see ``_actors/messages.py``
+* ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
+* ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness
+* ``config``, ``nodes``, ``errors``: values that everybody may import
+"""
 
 from __future__ import annotations
 
+from alternator_trio import errors as _errors
 from alternator_trio._version import __version__
+from alternator_trio.client import Client, Statistics, open_alternator
+from alternator_trio.config import AlternatorConfig, RetryPolicy
+from alternator_trio.errors import *  # noqa: F403  # the whole tree: its __all__ is the list
+from alternator_trio.nodes import Node
 
-__all__ = ["__version__"]
+__all__ = [
+    "AlternatorConfig",
+    "Client",
+    "Node",
+    "RetryPolicy",
+    "Statistics",
+    "__version__",
+    "open_alternator",
+]
+__all__ += _errors.__all__  # pyright: ignore[reportUnsupportedDunderAll]

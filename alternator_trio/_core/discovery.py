@@ -63,12 +63,19 @@ class Refresh:
         self._nodes: dict[Node, None] = {}
         self._answered: list[Node] = []
         self._failures: list[tuple[str, str]] = []
+        self.in_flight: list[Node] = []
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether there is anybody left whose answer could add something."""
+        return any(node not in self._covered for node in (*self.in_flight, *self._candidates))
 
     def next_candidate(self) -> Node | None:
         """Whom to ask next; None when nobody is left to ask."""
         while self._candidates:
             candidate = self._candidates.pop()
             if candidate not in self._covered:
+                self.in_flight.append(candidate)
                 return candidate
         return None
 
@@ -78,6 +85,7 @@ class Refresh:
         if not nodes:
             self.fail(asked, _EMPTY)
             return
+        self.in_flight.remove(asked)
         self._answered.append(asked)
         self._covered[asked] = None
         self._covered.update(nodes)
@@ -85,7 +93,13 @@ class Refresh:
 
     def fail(self, asked: Node, reason: str) -> None:
         """Note that a candidate gave no usable answer."""
+        self.in_flight.remove(asked)
         self._failures.append((asked.endpoint, reason))
+
+    def give_up(self, reason: str) -> None:
+        """Note that no more answers are waited for."""
+        for node in list(self.in_flight):
+            self.fail(node, reason)
 
     def result(self) -> RefreshResult:
         """What all answers so far make together."""

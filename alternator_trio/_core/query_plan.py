@@ -37,7 +37,7 @@ class RoundRobinPlan:
         >>> ring = [Node("http", host, 8000) for host in ("a", "b", "c")]
         >>> plan = RoundRobinPlan(ring, turn=4, rng=random.Random(7))
         >>> [str(plan.next_node()) for _ in range(4)]
-        ['http://b:8000', 'http://a:8000', 'http://c:8000', 'None']
+        ['http://b:8000', 'http://c:8000', 'http://a:8000', 'None']
     """
 
     __slots__ = ("_begun", "_first", "_left", "_nodes", "_rng", "_tried_last")

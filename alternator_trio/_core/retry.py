@@ -111,26 +111,21 @@ Verdict: TypeAlias = Retry | Literal["give up", "indeterminate"]
 def decide(situation: Situation, policy: RetryPolicy, rng: random.Random) -> Verdict:
     """What to do after a failed attempt."""
     failure = situation.failure
-    if failure is Failure.FINAL:
-        return "give up"
     if situation.unknown_outcome and not situation.repeatable:
         return "indeterminate"
-    if situation.attempts >= policy.max_attempts:
+    if failure is Failure.FINAL or situation.attempts >= policy.max_attempts:
         return "give up"
     first = situation.retries_of_failure == 0
-    match failure:
-        case Failure.CONNECT:
-            return Retry(delay=0.0, cost=0 if first else RETRY_COST)
-        case Failure.LOST:
-            return Retry(delay=0.0, cost=RETRY_COST)
-        case Failure.SHED if first:
-            return Retry(delay=0.0, cost=THROTTLED_COST)
-        case Failure.SHED | Failure.THROTTLED:
-            delay = _jitter(policy.throttled_base_delay, situation.attempts, policy.max_delay, rng)
-            return Retry(delay=delay, cost=THROTTLED_COST)
-        case _:
-            delay = _jitter(policy.base_delay, situation.attempts, policy.max_delay, rng)
-            return Retry(delay=delay, cost=RETRY_COST)
+    if failure is Failure.CONNECT:
+        return Retry(delay=0.0, cost=0 if first else RETRY_COST)
+    if failure is Failure.LOST:
+        return Retry(delay=0.0, cost=RETRY_COST)
+    if failure is Failure.SHED and first:
+        return Retry(delay=0.0, cost=THROTTLED_COST)
+    throttled = failure in {Failure.SHED, Failure.THROTTLED}
+    base = policy.throttled_base_delay if throttled else policy.base_delay
+    delay = _jitter(base, situation.attempts, policy.max_delay, rng)
+    return Retry(delay=delay, cost=THROTTLED_COST if throttled else RETRY_COST)
 
 
 def has_unknown_outcome(failure: Failure) -> bool:

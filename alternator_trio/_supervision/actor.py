@@ -79,6 +79,9 @@ class Actor(abc.ABC, Generic[S, M, A]):
         del state
         return math.inf
 
+    def abandon(self, error: Exception) -> None:
+        """Called when the actor will not run again: settle the replies that its state holds."""
+
     async def run(self) -> None:
         """Receive, decide, perform, until cancelled. An error leaves; the supervisor judges it."""
         begin = self.started if self._runs == 0 else self.recovered
@@ -88,9 +91,13 @@ class Actor(abc.ABC, Generic[S, M, A]):
             self._commit(*begin(self.state, trio.current_time()), children)
             while True:
                 message = await self.inbox.receive(self.wake_at(self.state))
+                now = trio.current_time()
                 self._handling = message
-                self._commit(*self.decide(self.state, message, trio.current_time()), children)
+                self._commit(*self.decide(self.state, message, now), children)
                 self._handling = None
+                if message is not None and self.wake_at(self.state) <= now:
+                    # Messages come first, but an inbox that is never empty must not put timers off for ever.
+                    self._commit(*self.decide(self.state, None, now), children)
 
     def drop_message(self, error: Exception) -> M | None:
         """After a crash: give up the message that was being handled, settling its replies, and name it."""

@@ -15,7 +15,11 @@ from typing import ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import trio
 
-__all__ = ["Inbox", "InboxStatistics", "Message"]
+__all__ = ["Inbox", "InboxStatistics", "Message", "MessageDroppedError"]
+
+
+class MessageDroppedError(Exception):
+    """The reply of a message that no actor will read, because its class was full or a newer message replaced it."""
 
 
 class Message:
@@ -34,7 +38,8 @@ class Message:
         return None
 
     def merged_with(self, newer: Self) -> Self:
-        """One message that says what this one and a newer one say. By default the newer one alone."""
+        """One message that says what this one and a newer one of the same class say. By default the newer one alone."""
+        self.abandon(MessageDroppedError(f"a newer {type(self).__name__} took its place"))
         return newer
 
     def abandon(self, error: Exception) -> None:
@@ -94,7 +99,7 @@ class Inbox(Generic[M]):
             return
         if self._counts[kind] >= kind.limit:
             self._dropped += 1
-            message.abandon(trio.WouldBlock())
+            message.abandon(MessageDroppedError(f"{self.name} has no room for another {kind.__name__}"))
             return
         self._counts[kind] += 1
         self._pending[key] = message
@@ -116,7 +121,13 @@ class Inbox(Generic[M]):
                 self._waiting.deadline = min(self._waiting.deadline, when)
 
     async def receive(self, until: float = math.inf) -> M | None:
-        """The next message, children's results first; None when ``until`` or a `wake_by` has passed."""
+        """The next message, children's results first; None when ``until`` or a `wake_by` has passed.
+
+        Raises:
+            trio.BusyResourceError: Somebody else is receiving; an inbox has one reader.
+        """
+        if self._waiting is not None:
+            raise trio.BusyResourceError(f"{self.name} has a reader already")
         if self._results or self._pending:
             await trio.lowlevel.checkpoint()  # a full inbox must not starve the other tasks
         else:

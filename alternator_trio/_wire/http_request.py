@@ -6,6 +6,8 @@ request to request are built once; nothing that a caller names reaches a head un
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from alternator_trio._wire.operation_names import target
 from alternator_trio.nodes import Node
 
@@ -31,27 +33,32 @@ class RequestWriter:
         self._by_node: dict[Node, bytes] = {}
         self._by_operation: dict[str, bytes] = {}
 
-    def post(self, node: Node, operation: str, body: bytes) -> bytes:
-        """An operation's request to ``node``.
+    def fields(self, operation: str) -> bytes:
+        """The part of a head that an operation has to itself, for `post`.
 
         Raises:
-            EncodingError: The operation's name is none.
+            EncodingError: The name is no operation's.
         """
-        try:
-            opening = self._by_node[node]
-            fields = self._by_operation[operation]
-        except KeyError:
-            opening = self._by_node[node] = self._opening(b"POST / HTTP/1.1\r\n", node)
+        fields = self._by_operation.get(operation)
+        if fields is None:
             fields = self._by_operation[operation] = _fields(operation)
+        return fields
+
+    def post(self, node: Node, fields: bytes, body: bytes) -> bytes:
+        """An operation's request to ``node``."""
+        opening = self._by_node.get(node)
+        if opening is None:
+            opening = self._by_node[node] = self._opening(b"POST / HTTP/1.1\r\n", node)
         return b"%b%b%d\r\n\r\n%b" % (opening, fields, len(body), body)
 
     def localnodes(self, node: Node) -> bytes:
         """The question for the node list of the asked node's own datacenter."""
         return self._opening(b"GET /localnodes HTTP/1.1\r\n", node) + b"\r\n"
 
-    def forget(self, node: Node) -> None:
-        """Drop what was built for a node that left."""
-        self._by_node.pop(node, None)
+    def keep_only(self, nodes: Collection[Node]) -> None:
+        """Drop what was built for nodes that left."""
+        for node in [node for node in self._by_node if node not in nodes]:
+            del self._by_node[node]
 
     def _opening(self, request_line: bytes, node: Node) -> bytes:
         return b"%bhost: %b\r\n%b" % (request_line, node.authority.encode("ascii"), self._agent)

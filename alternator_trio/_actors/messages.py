@@ -1,0 +1,202 @@
+"""The architecture on one page: every message, who sends it to whom, and how it merges.
+
+======================  ====================================  ==============  ====================================
+Message                 from                                  to              merges
+======================  ====================================  ==============  ====================================
+`NodesDiscovered`       Discovery                             NodeRegistry    the latest; its replies are kept
+`DirectContact`         Discovery                             NodeRegistry    per node
+`AttemptSettled`        callers                               NodeRegistry    per node: failures since a success
+`RingChanged`           NodeRegistry                          Dispatcher      the latest
+`Activity`              callers                               Discovery       all into one
+`RefreshWanted`         callers                               Discovery       all into one; its replies are kept
+`RefreshFinished`       Discovery's own child                 Discovery       never
+`KeyWanted`             callers                               KeyResolver     per table; its replies are kept
+`TableChanged`          callers                               KeyResolver     per table
+`LookupFinished`        KeyResolver's own children            KeyResolver     never
+======================  ====================================  ==============  ====================================
+
+Published: `LiveNodes` by NodeRegistry, the time from which
+`Activity` is wanted by Discovery, `KeyNames` by KeyResolver.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Mapping
+from typing import ClassVar, Final, Self, TypeAlias
+
+from alternator_trio._core.discovery import RefreshResult
+from alternator_trio._core.live_nodes import LiveNodes
+from alternator_trio._supervision import Message, Reply
+from alternator_trio.nodes import Node
+
+__all__ = [
+    "Activity",
+    "AttemptSettled",
+    "DirectContact",
+    "DiscoveryMessage",
+    "DispatcherMessage",
+    "KeyNames",
+    "KeyResolverMessage",
+    "KeyWanted",
+    "LookupFinished",
+    "NodeRegistryMessage",
+    "NodesDiscovered",
+    "RefreshFinished",
+    "RefreshWanted",
+    "RingChanged",
+    "TableChanged",
+]
+
+# As many nodes as a node list may name, and as many tables as anybody may look up in one tick.
+MAX_NODES: Final = 4096
+MAX_TABLES: Final = 4096
+
+_RefreshReplies: TypeAlias = tuple[Reply[LiveNodes], ...]
+
+
+def _fail_all(replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...], error: Exception) -> None:
+    for reply in replies:
+        reply.fail(error)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodesDiscovered(Message):
+    """A refresh has found a node list. Who asked for the refresh is answered once the list is in force."""
+
+    nodes: tuple[Node, ...]
+    replies: _RefreshReplies = ()
+
+    def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
+        return dataclasses.replace(newer, replies=self.replies + newer.replies)
+
+    def abandon(self, error: Exception) -> None:
+        _fail_all(self.replies, error)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DirectContact(Message):
+    """A node has itself answered ``/localnodes`` with 200."""
+
+    limit: ClassVar[int] = MAX_NODES
+    node: Node
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.node
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSettled(Message):
+    """How attempts at a node have ended: ``successes``, then ``failures`` since the last of them."""
+
+    limit: ClassVar[int] = MAX_NODES
+    node: Node
+    successes: int = 0
+    failures: int = 0
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.node
+
+    def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
+        if newer.successes:
+            # A success ends the row of failures before it; what came before is history.
+            return dataclasses.replace(newer, successes=self.successes + newer.successes)
+        return dataclasses.replace(self, failures=self.failures + newer.failures)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RingChanged(Message):
+    """Another node list is in force."""
+
+    live: LiveNodes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Activity(Message):
+    """Requests flow, and the node list is older than the active interval."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshWanted(Message):
+    """Somebody waits for a refresh; the one in flight will do.
+
+    Attributes:
+        spacing: Seconds that must have passed since the last refresh began.
+    """
+
+    replies: _RefreshReplies
+    spacing: float = 0.0
+
+    def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
+        return dataclasses.replace(self, replies=self.replies + newer.replies, spacing=min(self.spacing, newer.spacing))
+
+    def abandon(self, error: Exception) -> None:
+        _fail_all(self.replies, error)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshFinished(Message):
+    """A refresh is over."""
+
+    result: RefreshResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeyWanted(Message):
+    """Somebody needs the name of a table's partition key; with replies: and waits for it."""
+
+    limit: ClassVar[int] = MAX_TABLES
+    table: str
+    replies: tuple[Reply[str], ...] = ()
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.table
+
+    def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
+        return dataclasses.replace(self, replies=self.replies + newer.replies)
+
+    def abandon(self, error: Exception) -> None:
+        _fail_all(self.replies, error)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TableChanged(Message):
+    """A table may have another key now: what is known about it is void."""
+
+    limit: ClassVar[int] = MAX_TABLES
+    table: str
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.table
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LookupFinished(Message):
+    """A table's lookup is over: with the key's name, or with an error."""
+
+    table: str
+    name: str | None
+    error: Exception | None = None
+
+
+NodeRegistryMessage: TypeAlias = NodesDiscovered | DirectContact | AttemptSettled
+DispatcherMessage: TypeAlias = RingChanged
+DiscoveryMessage: TypeAlias = Activity | RefreshWanted | RefreshFinished
+KeyResolverMessage: TypeAlias = KeyWanted | TableChanged | LookupFinished
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeyNames:
+    """What is known about partition keys.
+
+    Attributes:
+        names: Table to partition key name.
+        pending: Tables that are being looked up.
+    """
+
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    pending: frozenset[str] = frozenset()

@@ -1,0 +1,163 @@
+"""Who may have a connection: the count against the bounds, and the line of those who wait.
+
+Rules: never more connections than the bounds, dialled and being dialled alike; whoever came first is served first among
+those that a freed connection can serve; leaving the line loses nothing.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Collection, Sequence
+from typing import Generic, TypeVar
+
+from alternator_trio.nodes import Node
+
+__all__ = ["Capacity", "Place", "WaitingLine"]
+
+
+class Capacity:
+    """How many connections there are, per node and in all, against the bounds.
+
+    Example:
+        >>> capacity = Capacity(per_node=1, total=8)
+        >>> node = Node("http", "10.0.0.1", 8000)
+        >>> capacity.take(node); capacity.has_room(node)
+        False
+    """
+
+    __slots__ = ("_by_node", "_per_node", "_total", "used")
+
+    def __init__(self, *, per_node: int, total: int) -> None:
+        self._per_node = per_node
+        self._total = total
+        self._by_node: collections.Counter[Node] = collections.Counter()
+        self.used = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the bound on all connections is reached."""
+        return self.used >= self._total
+
+    def used_by(self, node: Node) -> int:
+        """The connections to one node."""
+        return self._by_node[node]
+
+    def has_room_at(self, node: Node) -> bool:
+        """Whether the node's own bound allows another connection."""
+        return self._by_node[node] < self._per_node
+
+    def has_room(self, node: Node) -> bool:
+        """Whether both bounds allow another connection to the node."""
+        return self.used < self._total and self._by_node[node] < self._per_node
+
+    def take(self, node: Node) -> None:
+        """Count a connection."""
+        self._by_node[node] += 1
+        self.used += 1
+
+    def release(self, node: Node) -> None:
+        """Count a connection off."""
+        self._by_node[node] -= 1
+        self.used -= 1
+        if not self._by_node[node]:
+            del self._by_node[node]
+
+
+class Place:
+    """A place in the line.
+
+    Attributes:
+        node: The only node that will do; None: any of ``ring`` but those in ``refused``.
+        ring: The nodes that there are.
+        refused: Nodes that will not do, because the request has already been there.
+        number: Grows with the time of coming.
+    """
+
+    __slots__ = ("node", "number", "refused", "ring")
+
+    def __init__(self, node: Node | None, ring: Sequence[Node], refused: Collection[Node]) -> None:
+        self.node = node
+        self.ring = ring
+        self.refused = refused
+        self.number = 0
+
+    def choose(self, accepts: Callable[[Node], bool]) -> Node | None:
+        """The first node that will do and is acceptable."""
+        if self.node is not None:
+            return self.node if accepts(self.node) else None
+        for node in self.ring:
+            if node not in self.refused and accepts(node):
+                return node
+        return None
+
+
+P = TypeVar("P", bound=Place)
+
+
+class WaitingLine(Generic[P]):
+    """Those who wait, in the order of their coming, findable by the node that they wait for."""
+
+    __slots__ = ("_length", "_lines", "_next_number")
+
+    def __init__(self) -> None:
+        self._lines: dict[Node | None, collections.OrderedDict[P, None]] = {}
+        self._next_number = 0
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def join(self, place: P) -> None:
+        """Queue up."""
+        place.number = self._next_number
+        self._next_number += 1
+        self._lines.setdefault(place.node, collections.OrderedDict())[place] = None
+        self._length += 1
+
+    def leave(self, place: P) -> None:
+        """Leave, served or not; leaving twice is harmless."""
+        line = self._lines.get(place.node)
+        if line is not None and place in line:
+            del line[place]
+            self._length -= 1
+            if not line:
+                del self._lines[place.node]
+
+    def all(self) -> list[P]:
+        """Everybody, in no particular order."""
+        return [place for line in self._lines.values() for place in line]
+
+    def first_for(self, node: Node) -> P | None:
+        """Whom a connection to ``node`` serves: the first of those who wait for it and of those to whom it will do."""
+        return _earlier(self._first_at(node), self._first_anywhere(node))
+
+    def first_elsewhere(self, has_room_at: Callable[[Node], bool]) -> tuple[P, Node] | None:
+        """Whom a slot of the total bound serves, and at which node: one that has room of its own."""
+        found: tuple[P, Node] | None = None
+        for line in self._lines.values():
+            for place in line:
+                if found is not None and found[0].number < place.number:
+                    break
+                node = place.choose(has_room_at)
+                if node is not None:
+                    found = place, node
+                    break
+                if place.node is not None:
+                    break  # nor will that node do for those who wait behind
+        return found
+
+    def _first_at(self, node: Node) -> P | None:
+        line = self._lines.get(node)
+        return next(iter(line)) if line else None
+
+    def _first_anywhere(self, node: Node) -> P | None:
+        for place in self._lines.get(None, ()):
+            if node not in place.refused:
+                return place
+        return None
+
+
+def _earlier(one: P | None, other: P | None) -> P | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one if one.number < other.number else other

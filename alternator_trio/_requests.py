@@ -1,0 +1,392 @@
+"""One logical request: from wire-shaped parameters to a result, over as many attempts as it takes.
+
+Rules: a request runs in its caller's task; it reads snapshots and waits for an actor only when no node is left to try;
+the plan is taken lazily and kept over the attempts; each attempt is addressed to the node that it goes to; every await
+leaves, when cancelled, nothing behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Mapping
+from typing import Final
+
+import trio
+
+from alternator_trio._actors.messages import (
+    Activity,
+    AttemptSettled,
+    DiscoveryMessage,
+    NodeRegistryMessage,
+    RefreshWanted,
+)
+from alternator_trio._core.live_nodes import LiveNodes
+from alternator_trio._core.query_plan import RoundRobinPlan
+from alternator_trio._core.retry import Failure, RetryQuota, Situation, decide, failure_of, has_unknown_outcome
+from alternator_trio._supervision import Inbox, Published, Reply, ask
+from alternator_trio._transport.connection import Connection
+from alternator_trio._transport.native import NativeTransport
+from alternator_trio._wire.http_request import RequestWriter
+from alternator_trio._wire.http_response import HttpResponse
+from alternator_trio._wire.json_body import encode_object
+from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
+from alternator_trio._wire.repeatability import is_read, is_repeatable
+from alternator_trio._wire.replies import UnreadableReplyError, read_error, read_result
+from alternator_trio.config import AlternatorConfig
+from alternator_trio.errors import (
+    AlternatorError,
+    AttemptTimeoutError,
+    ClientClosedError,
+    DecodingError,
+    DiscoveryError,
+    IndeterminateWriteError,
+    OperationTimeoutError,
+    PoolTimeoutError,
+    ProtocolError,
+    ServiceError,
+    TransportError,
+)
+from alternator_trio.nodes import Node
+
+__all__ = ["Requests"]
+
+_OK: Final = 200
+_REFRESH_SPACING: Final = 0.1  # seconds between refreshes that consumed plans ask for
+_REFRESH_PATIENCE: Final = 5.0  # seconds that a request waits for one; as long as a refresh may take
+_SCHEMA_CHANGES: Final = frozenset(
+    {"CreateTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"}
+)
+# What a repetition is told when the attempt before, of unknown outcome, has done the work.
+_AMBIGUOUS_CODES: Final = frozenset({"ResourceInUseException", "ResourceNotFoundException"})
+_AMBIGUOUS_TTL: Final = "TTL is already enabled"
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+
+class Requests:
+    """The data path of one client.
+
+    Attributes:
+        begun: Requests begun.
+        retries: Attempts beyond the first of their request.
+        failed: Requests that raised.
+    """
+
+    def __init__(
+        self,
+        config: AlternatorConfig,
+        *,
+        transport: NativeTransport,
+        live: Published[LiveNodes],
+        activity_from: Published[float],
+        registry: Inbox[NodeRegistryMessage],
+        discovery: Inbox[DiscoveryMessage],
+        writer: RequestWriter,
+        quota: RetryQuota,
+        rng: random.Random,
+    ) -> None:
+        self._config = config
+        self._transport = transport
+        self._pools = transport.pools
+        self._live = live
+        self._activity_from = activity_from
+        self._registry = registry
+        self._discovery = discovery
+        self._writer = writer
+        self._quota = quota
+        self._rng = rng
+        # From a random offset, so that clients that start together do not walk in step.
+        self._turns = itertools.count(rng.randrange(2**32))
+        self._closed = trio.Event()
+        self._suspects: set[Node] = set()  # failed since their last success; membership only
+        self._pid = os.getpid()
+        self._token = trio.lowlevel.current_trio_token()
+        self.begun = 0
+        self.retries = 0
+        self.failed = 0
+
+    def close(self) -> None:
+        """Turn away what comes from now on, and end what waits here."""
+        self._closed.set()
+
+    async def perform(self, operation: str, parameters: Mapping[str, object]) -> dict[str, object]:
+        """Carry out one operation.
+
+        Args:
+            operation: Its name.
+            parameters: Wire-shaped; binary values may be bytes.
+
+        Returns:
+            The result, wire-shaped, with ``ResponseMetadata``.
+
+        Raises:
+            AlternatorError: See the tree in `alternator_trio.errors`.
+        """
+        self._check_usable()
+        self.begun += 1
+        try:
+            fields = self._writer.fields(operation)
+            request = _Request(operation, parameters, fields, encode_object(parameters))
+            seconds = self._config.operation_timeout
+            if seconds is None:
+                return await self._run(request)
+            with trio.CancelScope(deadline=trio.current_time() + seconds):
+                return await self._run(request)
+            if request.lease is not None and request.lease.sent and not request.is_read:
+                request.unknown_outcome = True
+            raise request.complete(OperationTimeoutError(f"not done within {seconds:g} s"))
+        except AlternatorError:
+            self.failed += 1
+            raise
+
+    async def ask_localnodes(self, node: Node) -> LocalNodes:
+        """Ask one node for its node list, over the same connections as everything else.
+
+        Raises:
+            AlternatorError: There is no usable answer.
+        """
+        lease = self._pools.take(node, trio.current_time())
+        if lease is None:
+            lease = await self._pools.wait(node)
+        wire_request = self._writer.localnodes(node)
+        seconds = self._config.attempt_timeout
+        response = await self._transport.attempt(lease, wire_request, seconds, MAX_LOCALNODES_BYTES)
+        if response.status != _OK:
+            raise ProtocolError(f"status {response.status}", node=node.endpoint)
+        try:
+            return parse_localnodes(response.body)
+        except ValueError as error:
+            raise DecodingError(f"not a node list: {error}", node=node.endpoint) from error
+
+    async def refresh(self, spacing: float = 0.0) -> LiveNodes:
+        """Join the refresh in flight, or begin one, and return the node list that it leads to.
+
+        Args:
+            spacing: Seconds that must have passed since the last refresh began.
+
+        Raises:
+            DiscoveryError: No candidate gave a usable node list.
+        """
+        self._check_usable()
+        if not self._config.discovery:
+            await trio.lowlevel.checkpoint()
+            return self._live.value
+
+        def wanted(reply: Reply[LiveNodes]) -> DiscoveryMessage:
+            return RefreshWanted(replies=(reply,), spacing=spacing)
+
+        return await ask(self._discovery, wanted)
+
+    def _check_usable(self) -> None:
+        if self._closed.is_set():
+            raise ClientClosedError("the client's block has ended")
+        if os.getpid() != self._pid:
+            raise ClientClosedError("the client was opened before a fork; open one in this process")
+        if trio.lowlevel.current_trio_token() is not self._token:
+            raise ClientClosedError("the client belongs to another Trio run")
+
+    async def _run(self, request: _Request) -> dict[str, object]:
+        config = self._config
+        seconds = config.ddl_timeout if request.operation in _SCHEMA_CHANGES else config.attempt_timeout
+        now = trio.current_time()
+        if now >= self._activity_from.value:
+            self._discovery.tell(Activity())
+        live = self._live.value
+        plan = RoundRobinPlan(live.ring, next(self._turns), self._rng)
+        node = plan.next_node()
+        while True:
+            if node is None:
+                live, plan = await self._next_cycle(request)
+                node = plan.next_node()
+                now = trio.current_time()
+                assert node is not None  # noqa: S101  # a ring is never empty
+            lease = self._pools.take(node, now)
+            if lease is None:
+                lease = await self._lease_elsewhere(request, plan, live, node)
+            node = request.begin_attempt(lease)
+            wire_request = self._writer.post(node, request.fields, request.body)
+            try:
+                response = await self._transport.attempt(lease, wire_request, seconds, config.max_response_bytes)
+            except (TransportError, ClientClosedError) as error:
+                failed: AlternatorError = error
+            else:
+                if response.status == _OK:
+                    return self._succeed(request, node, response)
+                failed = request.error_of(response)
+            request.lease = None
+            delay = self._judge(request, node, failed)
+            if delay:
+                await self._pause(request, delay)
+            self.retries += 1
+            node = plan.next_node()
+            now = trio.current_time()
+
+    def _succeed(self, request: _Request, node: Node, response: HttpResponse) -> dict[str, object]:
+        if request.spent:
+            self._quota.refund(request.spent)
+        if node in self._suspects:
+            self._suspects.discard(node)
+            self._registry.tell(AttemptSettled(node=node, successes=1))
+        try:
+            result = read_result(request.operation, response)
+        except UnreadableReplyError as error:
+            request.unknown_outcome = not request.is_read
+            unreadable = DecodingError(f"the answer is not {request.operation}'s: {error}")
+            raise request.complete(unreadable) from error
+        metadata: dict[str, object] = {
+            "HTTPStatusCode": response.status,
+            "RetryAttempts": request.attempts - 1,
+            "Node": node.endpoint,
+        }
+        request_id = response.headers.get(b"x-amzn-requestid")
+        if request_id is not None:
+            metadata["RequestId"] = request_id.decode("latin-1")
+        result["ResponseMetadata"] = metadata
+        return result
+
+    def _judge(self, request: _Request, node: Node, error: AlternatorError) -> float:
+        """Seconds to wait before the next attempt; raises when there is to be none."""
+        if isinstance(error, TransportError):
+            self._suspects.add(node)
+            self._registry.tell(AttemptSettled(node=node, failures=1))
+        failure = _failure(error)
+        before = request.failures.count(failure)
+        request.failures.append(failure)
+        request.tried.append(node)
+        if isinstance(error, ServiceError) and request.is_ambiguous_answer(error):
+            raise request.indeterminate(
+                "an earlier attempt of unknown outcome may be why the answer is a refusal"
+            ) from error
+        unknown = has_unknown_outcome(failure) and not request.is_read
+        request.unknown_outcome = request.unknown_outcome or unknown
+        situation = Situation(
+            failure=failure,
+            attempts=request.attempts,
+            retries_of_failure=before,
+            unknown_outcome=unknown,
+            repeatable=not unknown or self._config.ambiguous_writes == "retry" or request.is_repeatable,
+        )
+        verdict = decide(situation, self._config.retry, self._rng)
+        if verdict == "indeterminate":
+            raise request.indeterminate("the outcome is unknown, and a repetition could change it") from error
+        if verdict == "give up" or not self._quota.take(verdict.cost):
+            raise request.complete(error)
+        request.spent += verdict.cost
+        return verdict.delay
+
+    async def _lease_elsewhere(
+        self, request: _Request, plan: RoundRobinPlan, live: LiveNodes, node: Node
+    ) -> Connection:
+        """A lease where there is one: at another node of the plan, or at whichever is free first."""
+        held = plan.instead_of(node, self._pools.could_take)
+        lease = None if held is node else self._pools.take(held, trio.current_time())
+        if lease is None:
+            try:
+                lease = await self._pools.wait(None, live.ring, request.tried)
+            except (PoolTimeoutError, ClientClosedError) as error:
+                raise request.complete(error) from error.__cause__
+            chosen = lease.node
+            if chosen is not held:
+                plan.instead_of(held, lambda candidate: candidate == chosen)
+        return lease
+
+    async def _next_cycle(self, request: _Request) -> tuple[LiveNodes, RoundRobinPlan]:
+        """The plan is consumed: once the node list is fresh, another one, in which the last node comes last."""
+        live = self._live.value
+        with trio.move_on_after(_REFRESH_PATIENCE):
+            try:
+                live = await self.refresh(_REFRESH_SPACING)
+            except DiscoveryError:
+                live = self._live.value
+            except ClientClosedError as error:
+                raise request.complete(error) from error.__cause__
+        tried_last = request.tried[-1] if request.tried else None
+        request.tried.clear()
+        return live, RoundRobinPlan(live.ring, next(self._turns), self._rng, tried_last)
+
+    async def _pause(self, request: _Request, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self._closed.wait()
+            raise request.complete(ClientClosedError("the client was closed"))
+
+
+class _Request:
+    """What one request carries from attempt to attempt."""
+
+    __slots__ = (
+        "attempts",
+        "body",
+        "failures",
+        "fields",
+        "lease",
+        "node",
+        "operation",
+        "parameters",
+        "spent",
+        "tried",
+        "unknown_outcome",
+    )
+
+    def __init__(self, operation: str, parameters: Mapping[str, object], fields: bytes, body: bytes) -> None:
+        self.operation = operation
+        self.parameters = parameters
+        self.fields = fields
+        self.body = body
+        self.attempts = 0
+        self.node: Node | None = None
+        self.lease: Connection | None = None
+        self.tried: list[Node] = []
+        self.failures: list[Failure] = []
+        self.unknown_outcome = False
+        self.spent = 0
+
+    @property
+    def is_read(self) -> bool:
+        return is_read(self.operation)
+
+    @property
+    def is_repeatable(self) -> bool:
+        return is_repeatable(self.operation, self.parameters)
+
+    def begin_attempt(self, lease: Connection) -> Node:
+        self.attempts += 1
+        self.lease = lease
+        self.node = lease.node
+        return lease.node
+
+    def error_of(self, response: HttpResponse) -> ServiceError:
+        """The service's error in an answer, which ``_judge`` completes."""
+        endpoint = "" if self.node is None else self.node.endpoint
+        return read_error(self.operation, response, node=endpoint, attempts=self.attempts, may_have_happened=False)
+
+    def is_ambiguous_answer(self, error: ServiceError) -> bool:
+        """Whether a refusal may be the doing of an earlier attempt of this very request."""
+        if not self.unknown_outcome:
+            return False
+        if self.operation in _SCHEMA_CHANGES:
+            return error.code in _AMBIGUOUS_CODES or _AMBIGUOUS_TTL in error.message
+        return error.code == _CONDITION_FAILED
+
+    def indeterminate(self, why: str) -> AlternatorError:
+        self.unknown_outcome = True
+        return self.complete(IndeterminateWriteError(f"{self.operation}: {why}"))
+
+    def complete(self, error: AlternatorError) -> AlternatorError:
+        """Add what the request knows to an error that is to leave."""
+        error.operation = self.operation
+        error.attempts = self.attempts
+        if error.node is None and self.node is not None:
+            error.node = self.node.endpoint
+        error.may_have_happened = not self.is_read and (self.unknown_outcome or error.may_have_happened)
+        return error
+
+
+def _failure(error: AlternatorError) -> Failure:
+    if isinstance(error, ServiceError):
+        return failure_of(error.code, error.status)
+    if not isinstance(error, TransportError):
+        return Failure.FINAL  # the client was closed
+    if not error.may_have_happened:
+        return Failure.CONNECT
+    return Failure.TIMEOUT if isinstance(error, AttemptTimeoutError) else Failure.LOST

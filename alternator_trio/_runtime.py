@@ -1,0 +1,203 @@
+"""The composition root: makes inboxes, published values, pools and actors, and runs the actors under supervision.
+
+Rules: start order NodeRegistry, Dispatcher, KeyResolver, Discovery; stop order the reverse. Discovery and KeyResolver
+are restarted for ever: a client with a good node list lives on without them. NodeRegistry and Dispatcher have an
+intensity; beyond it the client stops. The real clock, randomness and network are chosen here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final, TypeVar
+
+from alternator_trio._actors.discovery import Discovery
+from alternator_trio._actors.dispatcher import Dispatcher
+from alternator_trio._actors.key_resolver import KeyResolver
+from alternator_trio._actors.messages import (
+    DiscoveryMessage,
+    DispatcherMessage,
+    KeyNames,
+    KeyResolverMessage,
+    KeyWanted,
+    NodeRegistryMessage,
+)
+from alternator_trio._actors.node_registry import NodeRegistry
+from alternator_trio._core.live_nodes import LiveNodes
+from alternator_trio._core.retry import RetryQuota
+from alternator_trio._requests import Requests
+from alternator_trio._supervision import (
+    Actor,
+    Block,
+    CrashReport,
+    Inbox,
+    IntensityExceededError,
+    Message,
+    Published,
+    Reply,
+    RestartForever,
+    RestartLimited,
+    RestartPolicy,
+    ask,
+    open_block,
+    supervise,
+)
+from alternator_trio._transport.dialing import Dial, TcpDialer
+from alternator_trio._transport.native import NativeTransport
+from alternator_trio._transport.pools import Pools
+from alternator_trio._wire.http_request import RequestWriter
+from alternator_trio.config import DEFAULT_USER_AGENT, AlternatorConfig
+from alternator_trio.errors import ClientClosedError, ClientStoppedError, DecodingError
+
+__all__ = ["Runtime", "open_runtime"]
+
+_logger: Final = logging.getLogger("alternator_trio")
+
+S = TypeVar("S")
+M = TypeVar("M", bound=Message)
+A = TypeVar("A")
+
+
+class Runtime:
+    """Everything that one client is made of.
+
+    Args:
+        config: The client's configuration.
+        dial: Makes wires; None: over TCP.
+        rng: Where all randomness comes from; None: a generator seeded by the system.
+    """
+
+    def __init__(self, config: AlternatorConfig, dial: Dial | None, rng: random.Random | None) -> None:
+        rng = random.Random() if rng is None else rng  # noqa: S311  # spreads load; guards nothing
+        self.config = config
+        self.crashes = 0
+        self.live = Published(LiveNodes.from_seeds(config.seed_nodes, discovered=not config.discovery))
+        self.key_names = Published(KeyNames())
+        # Without discovery nobody is to be told of activity.
+        self._activity_from = Published(float("inf"))
+        self.registry_inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
+        self.dispatcher_inbox: Inbox[DispatcherMessage] = Inbox("Dispatcher")
+        self.keys_inbox: Inbox[KeyResolverMessage] = Inbox("KeyResolver")
+        self.discovery_inbox: Inbox[DiscoveryMessage] = Inbox("Discovery")
+        self.pools = Pools(
+            per_node=config.max_connections_per_node,
+            total=config.max_connections,
+            idle_lifetime=config.idle_connection_lifetime,
+            max_age=config.max_connection_age,
+            acquire_timeout=config.acquire_timeout,
+            alarm=self.dispatcher_inbox.wake_by,
+        )
+        self.quota = RetryQuota()
+        self._writer = RequestWriter(DEFAULT_USER_AGENT if config.user_agent is None else config.user_agent)
+        self.requests = Requests(
+            config,
+            transport=NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
+            live=self.live,
+            activity_from=self._activity_from,
+            registry=self.registry_inbox,
+            discovery=self.discovery_inbox,
+            writer=self._writer,
+            quota=self.quota,
+            rng=rng,
+        )
+        self._rng = rng
+
+    async def partition_key(self, table: str) -> str:
+        """The name of a table's partition key, looked up where it is not known."""
+        name = self.key_names.value.names.get(table)
+        if name is not None:
+            return name
+
+        def wanted(reply: Reply[str]) -> KeyResolverMessage:
+            return KeyWanted(table=table, replies=(reply,))
+
+        return await ask(self.keys_inbox, wanted)
+
+    def close(self) -> None:
+        """End what goes on outside the block, at once and without waiting for the network."""
+        self.requests.close()
+        self.pools.close()
+
+    def start(self, block: Block) -> None:
+        """Start the actors, in order."""
+        # No actor needs to run before another: their inboxes are open and their snapshots published already.
+        registry = NodeRegistry(self.registry_inbox, self.live, self.dispatcher_inbox)
+        self._start(block, registry, RestartLimited())
+        dispatcher = Dispatcher(self.dispatcher_inbox, self.pools, self.config.seed_nodes, self._forget)
+        self._start(block, dispatcher, RestartLimited())
+        self._start(block, KeyResolver(self.keys_inbox, self.key_names, self._look_up_key), RestartForever())
+        if self.config.discovery:
+            self._start(block, self._make_discovery(), RestartForever())
+
+    def _make_discovery(self) -> Discovery:
+        return Discovery(
+            self.discovery_inbox,
+            self.registry_inbox,
+            live=self.live,
+            activity_from=self._activity_from,
+            ask=self.requests.ask_localnodes,
+            seeds=self.config.seed_nodes,
+            active_interval=self.config.active_interval,
+            idle_interval=self.config.idle_interval,
+            rng=self._rng,
+        )
+
+    def _start(self, block: Block, actor: Actor[S, M, A], policy: RestartPolicy) -> None:
+        async def run() -> None:
+            try:
+                await supervise(actor, policy, self._report)
+            except IntensityExceededError as error:
+                raise ClientStoppedError(f"the client gave up: {error}") from error.__cause__
+
+        def stopped() -> None:
+            error = ClientClosedError("the client's block has ended")
+            actor.inbox.close(error)
+            actor.abandon(error)
+
+        block.start_service(actor.name, run, on_stopped=stopped)
+
+    def _report(self, crash: CrashReport) -> None:
+        self.crashes += 1
+        again = "it is given up" if crash.restart_in is None else f"it runs again in {crash.restart_in:g} s"
+        _logger.error(
+            "%s crashed on %s; %s",
+            crash.actor,
+            "its own account" if crash.message is None else type(crash.message).__name__,
+            again,
+            exc_info=crash.error,
+        )
+
+    def _forget(self, live: LiveNodes) -> None:
+        self._writer.keep_only({*live.ring, *self.config.seed_nodes})
+
+    async def _look_up_key(self, table: str) -> str:
+        answer = await self.requests.perform("DescribeTable", {"TableName": table})
+        name = _hash_key_name(answer)
+        if name is None:
+            raise DecodingError(f"DescribeTable of {table!r} names no partition key", operation="DescribeTable")
+        return name
+
+
+def _hash_key_name(answer: Mapping[str, object]) -> str | None:
+    match answer:
+        case {"Table": {"KeySchema": [{"KeyType": "HASH", "AttributeName": str(name)}, *_]}}:
+            return name  # DynamoDB lists the partition key first
+        case _:
+            return None
+
+
+@contextlib.asynccontextmanager
+async def open_runtime(
+    config: AlternatorConfig, *, dial: Dial | None = None, rng: random.Random | None = None
+) -> AsyncGenerator[Runtime, None]:
+    """Open a runtime; its actors live as long as the block.
+
+    Raises:
+        ClientStoppedError: An actor crashed too often.
+    """
+    runtime = Runtime(config, dial, rng)
+    async with open_block(runtime.close) as block:
+        runtime.start(block)
+        yield runtime

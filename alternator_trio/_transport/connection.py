@@ -1,0 +1,159 @@
+"""One connection to one node, leased to one exchange at a time.
+
+Rules: a connection is dialled by whoever leases it first; it is used again only after a complete and clean exchange;
+it is closed synchronously, by its lessee or by the Dispatcher, and then says why.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+
+import trio
+
+from alternator_trio._transport.dialing import Dial
+from alternator_trio._transport.wires import Peek, Wire
+from alternator_trio._wire.http_response import HttpResponse, MalformedResponseError, ResponseReader
+from alternator_trio.errors import ConnectionLostError, ProtocolError
+from alternator_trio.nodes import Node
+
+__all__ = ["Connection", "Ending"]
+
+# Above this a peer may well answer before it has read everything (413), so that sending and receiving must overlap.
+_LARGE_REQUEST_BYTES = 64 * 1024
+
+
+class Ending(enum.Enum):
+    """Why a connection was closed by another than its lessee."""
+
+    TIMED_OUT = enum.auto()
+    CLIENT_CLOSED = enum.auto()
+
+
+class Connection:
+    """A slot of the pool, with a wire once it has been dialled.
+
+    Attributes:
+        node: Where it leads.
+        deadline: When the exchange in progress must be over (Trio's clock).
+        idle_since: When it was last given back.
+        retire_at: When it is too old to be used again.
+        ending: Why somebody else has closed it; None as long as nobody has.
+        sent: Whether bytes of the exchange in progress may have reached the node.
+    """
+
+    __slots__ = ("_dial_scope", "_wire", "deadline", "ending", "idle_since", "node", "retire_at", "sent")
+
+    def __init__(self, node: Node, retire_at: float) -> None:
+        self.node = node
+        self.deadline = math.inf
+        self.idle_since = 0.0
+        self.retire_at = retire_at
+        self.ending: Ending | None = None
+        self.sent = False
+        self._wire: Wire | None = None
+        self._dial_scope: trio.CancelScope | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been dialled and not been closed."""
+        return self._wire is not None and self.ending is None
+
+    async def dial(self, dial: Dial) -> None:
+        """Make the wire, if there is none yet.
+
+        Raises:
+            ConnectError: There is no way to the node, or the connection was closed meanwhile (then `ending` is set).
+        """
+        if self._wire is not None:
+            return
+        with trio.CancelScope() as scope:
+            self._dial_scope = scope
+            try:
+                self._wire = await dial(self.node)
+            finally:
+                self._dial_scope = None
+
+    async def exchange(self, request: bytes, max_body_bytes: int) -> HttpResponse:
+        """Send one request and read its answer.
+
+        Raises:
+            ConnectionLostError: The connection broke before the answer was complete.
+            ProtocolError: What came is no acceptable answer.
+        """
+        wire = self._wire
+        assert wire is not None  # noqa: S101  # dialled before
+        # The last moment at which a cancellation leaves the connection as it is.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.sent = True
+        reader = ResponseReader(max_body_bytes)
+        try:
+            if len(request) > _LARGE_REQUEST_BYTES:
+                return await _exchange_large(wire, request, reader)
+            await wire.send(request)
+            return await _read(wire, reader, b"")
+        except MalformedResponseError as error:
+            raise ProtocolError(str(error), node=self.node.endpoint) from error
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error
+
+    def peek(self) -> Peek:
+        """Look whether an idle connection is still good."""
+        return Peek.ENDED if self._wire is None else self._wire.peek()
+
+    def close(self, ending: Ending | None = None) -> None:
+        """Close it at once, also in the middle of an exchange or a dial; closing twice is harmless."""
+        if ending is not None and self.ending is None:
+            self.ending = ending
+        if self._dial_scope is not None:
+            self._dial_scope.cancel()
+        if self._wire is not None:
+            self._wire.close()
+
+
+async def _read(wire: Wire, reader: ResponseReader, data: bytes) -> HttpResponse:
+    while True:
+        response = reader.feed(data) if data else None
+        if response is not None:
+            return response
+        data = await wire.receive()
+        if not data:
+            raise trio.BrokenResourceError(str(reader.feed_eof()))
+
+
+async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) -> HttpResponse:
+    """Send in a task of its own: a node that refuses a body answers before it has read it, or instead."""
+    first = b""
+    failure: Exception | None = None
+    sent = False
+
+    async def send() -> None:
+        nonlocal sent
+        try:
+            await wire.send(request)
+        except (OSError, trio.BrokenResourceError):
+            return  # what the node had to say may be readable all the same
+        sent = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        try:
+            first = await wire.receive()
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not first:
+        raise trio.BrokenResourceError(str(reader.feed_eof()))
+    response = await _read(wire, reader, first)
+    response.reusable = response.reusable and sent
+    return response
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, trio.BrokenResourceError) and error.__cause__ is not None:
+        return _reason(error.__cause__)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

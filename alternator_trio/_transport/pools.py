@@ -1,0 +1,313 @@
+"""The connection pools: every connection of a client, idle or leased, and the line of those who wait for one.
+
+Rules: the Dispatcher owns the pools; callers take, give back and discard through synchronous methods without a
+checkpoint inside, so that no cancellation can come between a count and what it counts. A lease is exclusive. Timers are
+not set here: `alarm` is told when `sweep` is wanted next.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final, NamedTuple
+
+import trio
+
+from alternator_trio._core.pool import Capacity, Place, WaitingLine
+from alternator_trio._transport.connection import Connection, Ending
+from alternator_trio._transport.wires import Peek
+from alternator_trio.errors import ClientClosedError, PoolTimeoutError
+from alternator_trio.nodes import Node
+
+__all__ = ["PoolStatistics", "Pools"]
+
+_AT_ONCE: Final = -math.inf
+PEEK_AFTER: Final = 0.1  # seconds idle; before that a look costs more than it finds
+
+
+class PoolStatistics(NamedTuple):
+    """Connections at one moment."""
+
+    idle: int
+    leased: int
+    waiting: int
+
+
+class _Waiter(Place):
+    __slots__ = ("lease", "task")
+
+    def __init__(self, node: Node | None, ring: Sequence[Node], refused: Collection[Node]) -> None:
+        super().__init__(node, ring, refused)
+        self.task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        self.lease: Connection | None = None
+
+
+class Pools:
+    """All connections of a client.
+
+    Args:
+        per_node: Most connections to one node.
+        total: Most connections in all.
+        idle_lifetime: Seconds after which an idle connection is closed.
+        max_age: Seconds after which a connection is not used again; None: no limit.
+        acquire_timeout: Seconds that `wait` waits.
+        alarm: Told the time (Trio's clock) by which `sweep` is to be called.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_node: int,
+        total: int,
+        idle_lifetime: float,
+        max_age: float | None,
+        acquire_timeout: float,
+        alarm: Callable[[float], None],
+    ) -> None:
+        self._capacity = Capacity(per_node=per_node, total=total)
+        self._idle: dict[Node, collections.deque[Connection]] = {}  # the oldest first
+        self._leased: dict[Connection, None] = {}
+        self._line: WaitingLine[_Waiter] = WaitingLine()
+        self._idle_lifetime = idle_lifetime
+        self._max_age = math.inf if max_age is None else max_age
+        self._acquire_timeout = acquire_timeout
+        self._alarm = alarm
+        self._alarm_at = math.inf
+        self._kept: frozenset[Node] | None = None
+        self._closed = False
+
+    def take(self, node: Node, now: float) -> Connection | None:
+        """Lease a connection: an idle one, else a slot to dial on; None when neither is to be had at once."""
+        idle = self._idle.get(node)
+        while idle:
+            connection = idle.pop()
+            if self._is_good(connection, now):
+                self._leased[connection] = None
+                return connection
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        if not self._capacity.has_room(node) and not self._make_room(node):
+            return None
+        return self._new(node, now)
+
+    def could_take(self, node: Node) -> bool:
+        """Whether `take` would find something, as far as can be told without looking at sockets."""
+        return bool(self._idle.get(node)) or self._capacity.has_room(node)
+
+    async def wait(self, node: Node | None, ring: Sequence[Node] = (), refused: Collection[Node] = ()) -> Connection:
+        """Wait in line for a lease, at most for the acquire timeout.
+
+        Args:
+            node: The only node that will do; None: any of ``ring`` but ``refused``.
+            ring: The nodes that there are.
+            refused: Nodes that will not do.
+
+        Raises:
+            PoolTimeoutError: Nothing became free in time.
+            ClientClosedError: The client was closed meanwhile.
+        """
+        waiter = _Waiter(node, ring, refused)
+        self._line.join(waiter)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            # Called only while nothing has been handed over: leaving the line is all there is to do.
+            self._line.leave(waiter)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        with trio.CancelScope(deadline=trio.current_time() + self._acquire_timeout):
+            await trio.lowlevel.wait_task_rescheduled(abort)
+        if waiter.lease is not None:
+            return waiter.lease
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        raise PoolTimeoutError(
+            f"no connection became free within {self._acquire_timeout:g} s",
+            node=None if node is None else node.endpoint,
+        )
+
+    def begin(self, connection: Connection, deadline: float) -> None:
+        """Bound the exchange that begins on a leased connection."""
+        connection.deadline = deadline
+        connection.sent = False
+        if deadline < self._alarm_at:
+            self._set_alarm(deadline)
+
+    def give_back(self, connection: Connection, now: float) -> None:
+        """Return a connection after a complete and clean exchange, or unused."""
+        if connection not in self._leased:
+            return
+        if now >= connection.retire_at or not connection.is_open:
+            self.discard(connection)
+            return
+        connection.deadline = math.inf
+        if self._line:
+            self._serve_with(connection)
+            return
+        del self._leased[connection]
+        self._put_aside(connection, now)
+
+    def discard(self, connection: Connection) -> None:
+        """Close a leased connection and free its slot; discarding twice is harmless."""
+        if connection not in self._leased:
+            return
+        del self._leased[connection]
+        self._drop(connection)
+        if self._line:
+            self._serve_slot(connection.node)
+
+    def sweep(self, now: float) -> None:
+        """Close what has been idle or under way for too long, and ask for the next alarm."""
+        self._alarm_at = math.inf
+        for connection in list(self._leased):
+            if connection.deadline <= now:
+                connection.deadline = math.inf
+                connection.close(Ending.TIMED_OUT)
+        for node in list(self._idle):
+            idle = self._idle[node]
+            while idle and now - idle[0].idle_since >= self._idle_lifetime:
+                self._drop(idle.popleft())
+            if not idle:
+                del self._idle[node]
+        ahead = [connection.deadline for connection in self._leased]
+        ahead += [idle[0].idle_since + self._idle_lifetime for idle in self._idle.values()]
+        if ahead and min(ahead) < math.inf:
+            self._set_alarm(min(ahead))
+
+    def keep_only(self, nodes: Iterable[Node]) -> None:
+        """Retire connections to all other nodes: idle ones now, leased ones when they are returned."""
+        kept = self._kept = frozenset(nodes)
+        for node in [node for node in self._idle if node not in kept]:
+            self._drop_idle(node)
+        for connection in self._leased:
+            if connection.node not in kept:
+                connection.retire_at = _AT_ONCE
+
+    def open_epoch(self) -> None:
+        """Begin anew after a crash of the owner: idle connections are closed, leased ones when they are returned."""
+        for node in list(self._idle):
+            self._drop_idle(node)
+        for connection in self._leased:
+            connection.retire_at = _AT_ONCE
+        self._alarm_at = math.inf
+        if self._leased:
+            self._set_alarm(min(connection.deadline for connection in self._leased))
+
+    def close(self) -> None:
+        """Close every connection, idle and leased, and turn away those who wait. Nothing is waited for."""
+        self._closed = True
+        for node in list(self._idle):
+            self._drop_idle(node)
+        for connection in self._leased:
+            connection.close(Ending.CLIENT_CLOSED)
+        for waiter in self._line.all():
+            self._line.leave(waiter)
+            self._wake(waiter)
+
+    def statistics(self) -> PoolStatistics:
+        """How many connections there are now."""
+        return PoolStatistics(sum(map(len, self._idle.values())), len(self._leased), len(self._line))
+
+    def connections_to(self, node: Node) -> int:
+        """Connections to one node, idle and leased, those being dialled included."""
+        return self._capacity.used_by(node)
+
+    @property
+    def used(self) -> int:
+        """The slots that are counted as taken; equal to idle and leased connections together."""
+        return self._capacity.used
+
+    # Below: the parts of the above.
+
+    def _is_good(self, connection: Connection, now: float) -> bool:
+        if now >= connection.retire_at:
+            self._drop(connection)
+            return False
+        if now - connection.idle_since <= PEEK_AFTER:
+            return True
+        seen = connection.peek()
+        if seen is Peek.QUIET:
+            return True
+        self._drop(connection)
+        if seen is Peek.ENDED:
+            # A node that restarts ends all its connections: do not find that out one write at a time.
+            self._drop_idle(connection.node)
+        return False
+
+    def _new(self, node: Node, now: float) -> Connection:
+        self._capacity.take(node)
+        left = self._kept is not None and node not in self._kept
+        connection = Connection(node, _AT_ONCE if left else now + self._max_age)
+        self._leased[connection] = None
+        return connection
+
+    def _make_room(self, node: Node) -> bool:
+        """Where only the total bound is in the way, give up the connection that has been idle the longest."""
+        if not self._capacity.is_exhausted or not self._capacity.has_room_at(node):
+            return False
+        oldest = min((idle for idle in self._idle.values() if idle), key=lambda idle: idle[0].idle_since, default=None)
+        if oldest is None:
+            return False
+        self._drop(oldest.popleft())
+        return True
+
+    def _put_aside(self, connection: Connection, now: float) -> None:
+        connection.idle_since = now
+        idle = self._idle.get(connection.node)
+        if idle is None:
+            idle = self._idle[connection.node] = collections.deque()
+        idle.append(connection)
+        expiry = now + self._idle_lifetime
+        if expiry < self._alarm_at:
+            self._set_alarm(expiry)
+
+    def _drop(self, connection: Connection) -> None:
+        connection.close()
+        self._capacity.release(connection.node)
+
+    def _drop_idle(self, node: Node) -> None:
+        idle = self._idle.pop(node, None)
+        while idle:  # emptied, not only dropped: `take` may be looking at it
+            self._drop(idle.popleft())
+
+    def _serve_with(self, connection: Connection) -> None:
+        """Hand a leased connection on to whoever comes first among those whom it, or its slot, can serve."""
+        waiter = self._line.first_for(connection.node)
+        if self._is_before(self._first_elsewhere(), waiter):
+            self.discard(connection)  # which serves the slot
+        elif waiter is not None:
+            self._hand(waiter, connection)
+        else:
+            del self._leased[connection]
+            self._put_aside(connection, trio.current_time())
+
+    def _serve_slot(self, node: Node) -> None:
+        """Hand a freed slot on: as one to dial on at ``node``, or at another for somebody who came before."""
+        waiter = self._line.first_for(node) if self._capacity.has_room(node) else None
+        elsewhere = self._line.first_elsewhere(self._capacity.has_room)
+        if elsewhere is not None and self._is_before(elsewhere, waiter):
+            waiter, node = elsewhere
+        if waiter is not None:
+            self._hand(waiter, self._new(node, trio.current_time()))
+
+    def _first_elsewhere(self) -> tuple[_Waiter, Node] | None:
+        """Who waits for want of a slot in all; nobody does as long as there is one."""
+        return self._line.first_elsewhere(self._capacity.has_room_at) if self._capacity.is_exhausted else None
+
+    @staticmethod
+    def _is_before(elsewhere: tuple[_Waiter, Node] | None, waiter: _Waiter | None) -> bool:
+        return elsewhere is not None and (waiter is None or elsewhere[0].number < waiter.number)
+
+    def _hand(self, waiter: _Waiter, connection: Connection) -> None:
+        self._line.leave(waiter)
+        waiter.lease = connection
+        self._wake(waiter)
+
+    def _wake(self, waiter: _Waiter) -> None:
+        task, waiter.task = waiter.task, None
+        assert task is not None  # noqa: S101  # woken once: it has just left the line
+        trio.lowlevel.reschedule(task)
+
+    def _set_alarm(self, when: float) -> None:
+        self._alarm_at = when
+        self._alarm(when)

@@ -1,0 +1,160 @@
+"""What a connection sends and receives on: a raw socket for plain TCP, any Trio stream for TLS and for tests.
+
+Rules: closing is synchronous and wakes whoever waits on the wire with `trio.ClosedResourceError`. A send that the
+kernel takes at once is no checkpoint, because a receive, which always is one, comes next (a schedule point costs as
+much as a quarter of the whole exchange).
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import trio
+
+__all__ = ["Peek", "SocketWire", "StreamWire", "Wire"]
+
+RECEIVE_BYTES: Final = 64 * 1024
+
+
+class Peek(enum.Enum):
+    """What a look at an idle wire shows."""
+
+    QUIET = enum.auto()
+    """Nothing has arrived: as it should be."""
+    ENDED = enum.auto()
+    """The peer has closed, or the connection is broken."""
+    STRAY = enum.auto()
+    """Bytes that nobody asked for."""
+
+
+class Wire(Protocol):
+    """A byte stream with a synchronous close."""
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+        ...
+
+    async def receive(self) -> bytes:
+        """The next bytes; empty at the end of the stream."""
+        ...
+
+    def peek(self) -> Peek:
+        """Look, without waiting and without taking anything, at what has arrived."""
+        ...
+
+    def close(self) -> None:
+        """Close at once."""
+        ...
+
+
+class SocketWire:
+    """A connected TCP socket. Takes it over: the wire closes it."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it; a checkpoint only when the kernel's buffer is full."""
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            await self._send_rest(memoryview(data)[sent:])
+
+    async def receive(self) -> bytes:
+        """The next bytes; empty at the end of the stream. Always a checkpoint."""
+        while True:
+            await trio.lowlevel.wait_readable(self._sock)
+            try:
+                return self._sock.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+
+    def peek(self) -> Peek:
+        """Look at the socket (1 µs)."""
+        return _peek(self._sock)
+
+    def close(self) -> None:
+        """Close at once, waking whoever waits."""
+        trio.lowlevel.notify_closing(self._sock)
+        self._sock.close()
+
+    async def _send_rest(self, data: memoryview) -> None:
+        while data:
+            await trio.lowlevel.wait_writable(self._sock)
+            try:
+                data = data[self._sock.send(data) :]
+            except BlockingIOError:
+                continue
+
+
+class StreamWire:
+    """Any Trio stream.
+
+    Args:
+        stream: What to send and receive on; the wire takes it over.
+        close: Closes it synchronously, from below where it is layered (its ``aclose`` may wait for the peer).
+        sock: The socket at the bottom, to peek at; None where there is none.
+    """
+
+    __slots__ = ("_close", "_sock", "_stream", "_used")
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        close: Callable[[], None],
+        sock: trio.socket.SocketType | None = None,
+    ) -> None:
+        self._stream = stream
+        self._close = close
+        self._sock = sock
+        self._used = False
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+        await self._stream.send_all(data)
+
+    async def receive(self) -> bytes:
+        """The next bytes; empty at the end of the stream."""
+        data = await self._stream.receive_some(RECEIVE_BYTES)
+        self._used = True
+        return bytes(data)
+
+    def peek(self) -> Peek:
+        """Look at the socket below. Bytes on a TLS 1.3 connection that was never read may be session tickets."""
+        if self._sock is None:
+            return Peek.QUIET
+        seen = _peek_below(self._sock)
+        return Peek.QUIET if seen is Peek.STRAY and not self._used else seen
+
+    def close(self) -> None:
+        """Close at once, from below."""
+        self._close()
+
+
+def _peek(sock: socket.socket) -> Peek:
+    try:
+        data = sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return Peek.QUIET
+    except OSError:
+        return Peek.ENDED
+    return Peek.STRAY if data else Peek.ENDED
+
+
+def _peek_below(sock: trio.socket.SocketType) -> Peek:
+    """The same for a socket of Trio's, whose own recv is a checkpoint: through a view of its file descriptor."""
+    if sock.fileno() < 0:
+        return Peek.ENDED
+    view = socket.socket(fileno=sock.fileno())
+    try:
+        return _peek(view)
+    finally:
+        view.detach()

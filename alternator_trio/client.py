@@ -1,0 +1,155 @@
+"""The client: `open_alternator` and every DynamoDB operation by its own name.
+
+Rules: nothing outlives the block; a client is used in the Trio run and process that opened it; parameters and results
+are wire-shaped dicts, as boto3's low-level client has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Unpack
+
+from alternator_trio._operations import Operations
+from alternator_trio._runtime import Runtime, open_runtime
+from alternator_trio.config import AlternatorConfig, Options
+from alternator_trio.nodes import Node
+
+__all__ = ["Client", "Statistics", "open_alternator"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Counts since the client was opened, and connections now.
+
+    Attributes:
+        operations: Operations begun.
+        retries: Attempts beyond the first of their operation.
+        failed: Operations that raised.
+        connections_idle: Connections that wait for use.
+        connections_leased: Connections in use, those being dialled included.
+        waiting: Operations that wait for a connection.
+        connections_by_node: Connections per canonical endpoint, of the nodes listed now.
+        retry_tokens: What is left of the retry quota.
+        crashes: Crashes of actors.
+        dropped_messages: Messages that a full inbox turned away.
+    """
+
+    operations: int
+    retries: int
+    failed: int
+    connections_idle: int
+    connections_leased: int
+    waiting: int
+    connections_by_node: Mapping[str, int]
+    retry_tokens: int
+    crashes: int
+    dropped_messages: int
+
+
+class Client(Operations):
+    """A DynamoDB client for an Alternator cluster; made by `open_alternator`.
+
+    Any number of tasks may use it at once. An operation runs in the task that calls it: the caller's cancel scopes and
+    deadlines hold for it, and a cancelled one leaves no connection behind.
+    """
+
+    __slots__ = ("_runtime",)
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def call(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+        """Perform any operation, also one that this version does not know by name.
+
+        Args:
+            operation: Its name, such as ``"DescribeTimeToLive"``.
+            parameters: Wire-shaped parameters.
+
+        Returns:
+            The result, with ``ResponseMetadata``.
+
+        Raises:
+            AlternatorError: As the operations by name.
+
+        Example:
+            >>> answer = await client.call("DescribeTable", {"TableName": "users"})
+        """
+        return await self._runtime.requests.perform(operation, parameters)
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that requests are spread over now, sorted by canonical endpoint: the seeds until one answers."""
+        return self._runtime.live.value.ring
+
+    async def refresh(self) -> tuple[Node, ...]:
+        """Refresh the node list, joining the refresh in flight if there is one, and return it.
+
+        Raises:
+            DiscoveryError: No node and no seed gave a usable list; the list in force stays.
+            ClientClosedError: The client is closed.
+        """
+        return (await self._runtime.requests.refresh()).ring
+
+    async def partition_key(self, table: str) -> str:
+        """The name of a table's partition key; looked up once, however many ask.
+
+        Raises:
+            ResourceNotFoundException: There is no such table.
+            AlternatorError: The cluster could not be asked.
+        """
+        return await self._runtime.partition_key(table)
+
+    def statistics(self) -> Statistics:
+        """Counts and connections."""
+        runtime = self._runtime
+        pools = runtime.pools.statistics()
+        inboxes = (runtime.registry_inbox, runtime.dispatcher_inbox, runtime.keys_inbox, runtime.discovery_inbox)
+        return Statistics(
+            operations=runtime.requests.begun,
+            retries=runtime.requests.retries,
+            failed=runtime.requests.failed,
+            connections_idle=pools.idle,
+            connections_leased=pools.leased,
+            waiting=pools.waiting,
+            connections_by_node={node.endpoint: runtime.pools.connections_to(node) for node in self.nodes()},
+            retry_tokens=runtime.quota.tokens,
+            crashes=runtime.crashes,
+            dropped_messages=sum(inbox.statistics().dropped for inbox in inboxes),
+        )
+
+    async def _perform(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+        return await self._runtime.requests.perform(operation, parameters)
+
+    def __repr__(self) -> str:
+        return f"<alternator_trio.Client of {len(self.nodes())} nodes>"
+
+
+@contextlib.asynccontextmanager
+async def open_alternator(
+    *seeds: str, config: AlternatorConfig | None = None, **options: Unpack[Options]
+) -> AsyncGenerator[Client, None]:
+    """Open a client for the length of a block.
+
+    Entering starts the first refresh of the node list and does not wait for it: until a node has answered, requests
+    go to the seeds. Leaving, however it comes about, ends every task and closes every connection without waiting for
+    the network.
+
+    Args:
+        seeds: First contacts, ``scheme://host[:port]``.
+        config: A whole configuration; seeds and options given beside it win.
+        options: See `AlternatorConfig`.
+
+    Yields:
+        The client.
+
+    Raises:
+        ConfigurationError: A seed or an option is wrong; raised before anything is sent.
+        ClientStoppedError: An actor crashed too often while the block ran.
+
+    Example:
+        >>> async with open_alternator("http://10.0.0.1:8000") as client:
+        ...     await client.put_item(TableName="users", Item={"id": {"S": "ada"}})
+    """
+    async with open_runtime(AlternatorConfig.build(seeds, config, options)) as runtime:
+        yield Client(runtime)
