@@ -148,12 +148,11 @@ class Pipe:
             return len(data)
 
     async def _deliver_first(self) -> None:
-        first = self._queue[0]
-        due, data = first
+        due, data = self._queue[0]
         await trio.sleep_until(due)
         await trio.lowlevel.wait_writable(self._sink)
-        if not self._queue or self._queue[0] is not first:
-            return  # a black hole came over it meanwhile
+        if not self._queue:
+            return  # a black hole came over it meanwhile, and nothing follows in a pipe that has lost bytes
         try:
             sent = self._sink.send(data)
         except BlockingIOError:

@@ -16,6 +16,7 @@ import pytest
 import trio
 import trustme
 
+from alternator_trio.testing import _proxy_pipe, _proxy_relay
 from alternator_trio.testing.proxy import CountingProxy, ProxyConnection
 
 LOCAL = "127.0.0.1"
@@ -253,14 +254,16 @@ async def test_tls_passes_through() -> None:
         assert await receive(stream, 6) == b"secret"
 
 
-async def test_node_that_closes_is_passed_on_behind_its_last_bytes() -> None:
-    """The client reads the answer whole, then the end."""
+@pytest.mark.parametrize("latency", [0.0, 0.02])
+async def test_node_that_closes_is_passed_on_behind_its_last_bytes(latency: float) -> None:
+    """The client reads the answer whole, then the end, however long both are on their way."""
 
     async def answer_and_close(stream: trio.SocketStream) -> None:
         await stream.receive_some()
         await stream.send_all(b"x" * MIB)
 
     async with proxied(answer_and_close) as proxy, await connect(proxy) as stream:
+        proxy.latency = latency
         await stream.send_all(b"?")
         assert await receive(stream, 2 * MIB) == b"x" * MIB
 
@@ -323,6 +326,25 @@ async def test_slow_node_slows_the_client() -> None:
                 patience.deadline = trio.current_time() + 0.1
                 sent += 1
         assert sent < 64
+
+
+async def test_sockets_that_take_a_little_at_a_time_get_all() -> None:
+    """Where the kernel takes less than it is offered, the pipe goes on where it stopped."""
+    data = os.urandom(MIB)
+    client, source = socket.socketpair()
+    sink, peer = socket.socketpair()
+    with client, source, sink, peer, trio.fail_after(10):
+        for sock in (source, sink):
+            sock.settimeout(0)
+        sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        pipe = _proxy_pipe.Pipe(source, sink, _proxy_pipe.Conditions())
+        pipe.sink_is_ready()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipe.carry)
+            nursery.start_soon(pipe.deliver)
+            nursery.start_soon(trio.SocketStream(trio.socket.from_stdlib_socket(client)).send_all, data)
+            assert await receive(trio.SocketStream(trio.socket.from_stdlib_socket(peer)), MIB) == data
+            nursery.cancel_scope.cancel()
 
 
 async def test_node_that_reads_late_receives_all() -> None:
@@ -510,6 +532,21 @@ async def test_half_closing_client_ends_the_connection_behind_its_last_bytes() -
         assert await stream.receive_some() == b""
         await ended.wait()
         assert (proxy.disconnects, bytes(heard)) == (1, b"last words")
+
+
+async def test_last_bytes_of_a_client_are_not_delivered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client left behind keeps the node's side open for a bounded time."""
+    monkeypatch.setattr(_proxy_relay, "LINGER", 0.02)
+    heard, ended = bytearray(), trio.Event()
+    async with proxied(functools.partial(heard_until_end, heard=heard, ended=ended)) as proxy:
+        proxy.latency = 60.0
+        async with await connect(proxy) as stream:
+            await stream.send_all(b"late")
+            await until(lambda: proxy.connects)
+            await trio.sleep(0.01)
+            proxy.latency = 0.0
+        await ended.wait()
+        assert not heard
 
 
 async def test_client_that_resets_is_counted_once() -> None:
@@ -777,10 +814,13 @@ async def test_port_is_free_after_the_block() -> None:
 async def test_exception_of_the_body_leaves_bare_from_a_cancelled_scope() -> None:
     """Leaving takes no checkpoint that a cancellation could strike: the body's exception is not replaced by it."""
 
-    async def fail(scope: trio.CancelScope) -> None:
-        async with CountingProxy([f"{LOCAL}:1"]):
+    async def fail(scope: trio.CancelScope, target: str) -> None:
+        async with CountingProxy([target]) as proxy, await connect(proxy) as stream:
+            await exchange(stream)
             scope.cancel()
             raise LookupError("the body's own")
 
-    with trio.CancelScope() as scope, pytest.raises(LookupError, match="own"):
-        await fail(scope)
+    async with node() as target:
+        # The scope inside: it would swallow a Cancelled in the exception's place.
+        with pytest.raises(LookupError, match="own"), trio.CancelScope() as scope:
+            await fail(scope, target)
