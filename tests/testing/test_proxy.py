@@ -814,13 +814,16 @@ async def test_port_is_free_after_the_block() -> None:
 async def test_exception_of_the_body_leaves_bare_from_a_cancelled_scope() -> None:
     """Leaving takes no checkpoint that a cancellation could strike: the body's exception is not replaced by it."""
 
-    async def fail(scope: trio.CancelScope, target: str) -> None:
-        async with CountingProxy([target]) as proxy, await connect(proxy) as stream:
-            await exchange(stream)
+    async def fail(scope: trio.CancelScope, proxy: CountingProxy) -> None:
+        async with proxy:
+            streams.append(await connect(proxy))
+            await exchange(streams[0])
             scope.cancel()
             raise LookupError("the body's own")
 
+    streams: list[trio.SocketStream] = []
     async with node() as target:
         # The scope inside: it would swallow a Cancelled in the exception's place.
         with pytest.raises(LookupError, match="own"), trio.CancelScope() as scope:
-            await fail(scope, target)
+            await fail(scope, CountingProxy([target]))
+        await streams[0].aclose()
