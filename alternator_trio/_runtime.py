@@ -27,7 +27,7 @@ from alternator_trio._actors.messages import (
 from alternator_trio._actors.node_registry import NodeRegistry
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.retry import RetryQuota
-from alternator_trio._requests import Requests
+from alternator_trio._data_path import DataPath
 from alternator_trio._supervision import (
     Actor,
     Block,
@@ -90,15 +90,14 @@ class Runtime:
             alarm=self.dispatcher_inbox.wake_by,
         )
         self.quota = RetryQuota()
-        self._writer = RequestWriter(DEFAULT_USER_AGENT if config.user_agent is None else config.user_agent)
-        self.requests = Requests(
+        self.data_path = DataPath(
             config,
             transport=NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
             live=self.live,
             activity_from=self._activity_from,
             registry=self.registry_inbox,
             discovery=self.discovery_inbox,
-            writer=self._writer,
+            writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT),
             quota=self.quota,
             rng=rng,
         )
@@ -117,7 +116,7 @@ class Runtime:
 
     def close(self) -> None:
         """End what goes on outside the block, at once and without waiting for the network."""
-        self.requests.close()
+        self.data_path.close()
         self.pools.close()
 
     def start(self, block: Block) -> None:
@@ -137,7 +136,7 @@ class Runtime:
             self.registry_inbox,
             live=self.live,
             activity_from=self._activity_from,
-            ask=self.requests.ask_localnodes,
+            ask=self.data_path.ask_localnodes,
             seeds=self.config.seed_nodes,
             active_interval=self.config.active_interval,
             idle_interval=self.config.idle_interval,
@@ -170,10 +169,10 @@ class Runtime:
         )
 
     def _forget(self, live: LiveNodes) -> None:
-        self._writer.keep_only({*live.ring, *self.config.seed_nodes})
+        self.data_path.keep_only({*live.ring, *self.config.seed_nodes})
 
     async def _look_up_key(self, table: str) -> str:
-        answer = await self.requests.perform("DescribeTable", {"TableName": table})
+        answer = await self.data_path.perform("DescribeTable", {"TableName": table})
         name = _hash_key_name(answer)
         if name is None:
             raise DecodingError(f"DescribeTable of {table!r} names no partition key", operation="DescribeTable")

@@ -76,7 +76,7 @@ class Client(Operations):
         Example:
             >>> answer = await client.call("DescribeTable", {"TableName": "users"})
         """
-        return await self._runtime.requests.perform(operation, parameters)
+        return await self._runtime.data_path.perform(operation, parameters)
 
     def nodes(self) -> tuple[Node, ...]:
         """The nodes that requests are spread over now, sorted by canonical endpoint: the seeds until one answers."""
@@ -89,7 +89,7 @@ class Client(Operations):
             DiscoveryError: No node and no seed gave a usable list; the list in force stays.
             ClientClosedError: The client is closed.
         """
-        return (await self._runtime.requests.refresh()).ring
+        return (await self._runtime.data_path.refresh()).ring
 
     async def partition_key(self, table: str) -> str:
         """The name of a table's partition key; looked up once, however many ask.
@@ -106,9 +106,9 @@ class Client(Operations):
         pools = runtime.pools.statistics()
         inboxes = (runtime.registry_inbox, runtime.dispatcher_inbox, runtime.keys_inbox, runtime.discovery_inbox)
         return Statistics(
-            operations=runtime.requests.begun,
-            retries=runtime.requests.retries,
-            failed=runtime.requests.failed,
+            operations=runtime.data_path.begun,
+            retries=runtime.data_path.retries,
+            failed=runtime.data_path.failed,
             connections_idle=pools.idle,
             connections_leased=pools.leased,
             waiting=pools.waiting,
@@ -119,7 +119,7 @@ class Client(Operations):
         )
 
     async def _perform(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any]:
-        return await self._runtime.requests.perform(operation, parameters)
+        return await self._runtime.data_path.perform(operation, parameters)
 
     def __repr__(self) -> str:
         return f"<alternator_trio.Client of {len(self.nodes())} nodes>"

@@ -20,12 +20,10 @@ class LiveNodes:
     Attributes:
         ring: The nodes, sorted by canonical endpoint; never empty.
         discovered: False as long as the seeds stand in for a node list that no node has given yet.
-        version: Counts the changes of the ring.
     """
 
     ring: tuple[Node, ...]
     discovered: bool = False
-    version: int = 0
 
     @classmethod
     def from_seeds(cls, seeds: Iterable[Node], *, discovered: bool) -> LiveNodes:
@@ -37,4 +35,4 @@ class LiveNodes:
         ring = tuple(sorted(set(nodes)))
         if ring == self.ring and self.discovered:
             return self
-        return LiveNodes(ring=ring, discovered=True, version=self.version + 1)
+        return LiveNodes(ring=ring, discovered=True)

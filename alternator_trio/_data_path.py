@@ -1,4 +1,4 @@
-"""One logical request: from wire-shaped parameters to a result, over as many attempts as it takes.
+"""The data path: an operation from wire-shaped parameters to a result, over as many attempts as it takes.
 
 Rules: a request runs in its caller's task; it reads snapshots and waits for an actor only when no node is left to try;
 the plan is taken lazily and kept over the attempts; each attempt is addressed to the node that it goes to; every await
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import trio
@@ -24,7 +24,8 @@ from alternator_trio._actors.messages import (
 )
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.query_plan import RoundRobinPlan
-from alternator_trio._core.retry import Failure, RetryQuota, Situation, decide, failure_of, has_unknown_outcome
+from alternator_trio._core.retry import RetryQuota, decide
+from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published, Reply, ask
 from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.native import NativeTransport
@@ -32,39 +33,27 @@ from alternator_trio._wire.http_request import RequestWriter
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import encode_object
 from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
-from alternator_trio._wire.repeatability import is_read, is_repeatable
-from alternator_trio._wire.replies import UnreadableReplyError, read_error, read_result
+from alternator_trio._wire.replies import UnreadableReplyError, read_result
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import (
     AlternatorError,
-    AttemptTimeoutError,
     ClientClosedError,
     DecodingError,
     DiscoveryError,
-    IndeterminateWriteError,
     OperationTimeoutError,
-    PoolTimeoutError,
     ProtocolError,
-    ServiceError,
     TransportError,
 )
 from alternator_trio.nodes import Node
 
-__all__ = ["Requests"]
+__all__ = ["DataPath"]
 
 _OK: Final = 200
 _REFRESH_SPACING: Final = 0.1  # seconds between refreshes that consumed plans ask for
 _REFRESH_PATIENCE: Final = 5.0  # seconds that a request waits for one; as long as a refresh may take
-_SCHEMA_CHANGES: Final = frozenset(
-    {"CreateTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"}
-)
-# What a repetition is told when the attempt before, of unknown outcome, has done the work.
-_AMBIGUOUS_CODES: Final = frozenset({"ResourceInUseException", "ResourceNotFoundException"})
-_AMBIGUOUS_TTL: Final = "TTL is already enabled"
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
-class Requests:
+class DataPath:
     """The data path of one client.
 
     Attributes:
@@ -127,17 +116,21 @@ class Requests:
         self.begun += 1
         try:
             fields = self._writer.fields(operation)
-            request = _Request(operation, parameters, fields, encode_object(parameters))
+            request = Request(operation, parameters, fields, encode_object(parameters))
+        except AlternatorError:
+            self.failed += 1
+            raise
+        try:
             seconds = self._config.operation_timeout
             if seconds is None:
                 return await self._run(request)
             with trio.CancelScope(deadline=trio.current_time() + seconds):
                 return await self._run(request)
-            if request.lease is not None and request.lease.sent and not request.is_read:
-                request.unknown_outcome = True
-            raise request.complete(OperationTimeoutError(f"not done within {seconds:g} s"))
-        except AlternatorError:
+            request.interrupt()
+            raise OperationTimeoutError(f"not done within {seconds:g} s")
+        except AlternatorError as error:
             self.failed += 1
+            request.complete(error)
             raise
 
     async def ask_localnodes(self, node: Node) -> LocalNodes:
@@ -158,6 +151,11 @@ class Requests:
             return parse_localnodes(response.body)
         except ValueError as error:
             raise DecodingError(f"not a node list: {error}", node=node.endpoint) from error
+
+    def keep_only(self, nodes: Collection[Node]) -> None:
+        """Forget nodes that left."""
+        self._writer.keep_only(nodes)
+        self._suspects.intersection_update(nodes)
 
     async def refresh(self, spacing: float = 0.0) -> LiveNodes:
         """Join the refresh in flight, or begin one, and return the node list that it leads to.
@@ -186,9 +184,9 @@ class Requests:
         if trio.lowlevel.current_trio_token() is not self._token:
             raise ClientClosedError("the client belongs to another Trio run")
 
-    async def _run(self, request: _Request) -> dict[str, object]:
+    async def _run(self, request: Request) -> dict[str, object]:
         config = self._config
-        seconds = config.ddl_timeout if request.operation in _SCHEMA_CHANGES else config.attempt_timeout
+        seconds = config.ddl_timeout if request.is_schema_change else config.attempt_timeout
         now = trio.current_time()
         if now >= self._activity_from.value:
             self._discovery.tell(Activity())
@@ -213,16 +211,16 @@ class Requests:
             else:
                 if response.status == _OK:
                     return self._succeed(request, node, response)
-                failed = request.error_of(response)
+                failed = request.error_in(response)
             request.lease = None
             delay = self._judge(request, node, failed)
             if delay:
-                await self._pause(request, delay)
+                await self._pause(delay)
             self.retries += 1
             node = plan.next_node()
             now = trio.current_time()
 
-    def _succeed(self, request: _Request, node: Node, response: HttpResponse) -> dict[str, object]:
+    def _succeed(self, request: Request, node: Node, response: HttpResponse) -> dict[str, object]:
         if request.spent:
             self._quota.refund(request.spent)
         if node in self._suspects:
@@ -232,8 +230,7 @@ class Requests:
             result = read_result(request.operation, response)
         except UnreadableReplyError as error:
             request.unknown_outcome = not request.is_read
-            unreadable = DecodingError(f"the answer is not {request.operation}'s: {error}")
-            raise request.complete(unreadable) from error
+            raise DecodingError(f"the answer is not {request.operation}'s: {error}") from error
         metadata: dict[str, object] = {
             "HTTPStatusCode": response.status,
             "RetryAttempts": request.attempts - 1,
@@ -245,53 +242,32 @@ class Requests:
         result["ResponseMetadata"] = metadata
         return result
 
-    def _judge(self, request: _Request, node: Node, error: AlternatorError) -> float:
+    def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""
         if isinstance(error, TransportError):
             self._suspects.add(node)
             self._registry.tell(AttemptSettled(node=node, failures=1))
-        failure = _failure(error)
-        before = request.failures.count(failure)
-        request.failures.append(failure)
-        request.tried.append(node)
-        if isinstance(error, ServiceError) and request.is_ambiguous_answer(error):
-            raise request.indeterminate(
-                "an earlier attempt of unknown outcome may be why the answer is a refusal"
-            ) from error
-        unknown = has_unknown_outcome(failure) and not request.is_read
-        request.unknown_outcome = request.unknown_outcome or unknown
-        situation = Situation(
-            failure=failure,
-            attempts=request.attempts,
-            retries_of_failure=before,
-            unknown_outcome=unknown,
-            repeatable=not unknown or self._config.ambiguous_writes == "retry" or request.is_repeatable,
-        )
+        situation = request.fail(node, error, repeat_anyway=self._config.ambiguous_writes == "retry")
         verdict = decide(situation, self._config.retry, self._rng)
         if verdict == "indeterminate":
-            raise request.indeterminate("the outcome is unknown, and a repetition could change it") from error
+            raise request.indeterminate("a repetition could change it") from error
         if verdict == "give up" or not self._quota.take(verdict.cost):
-            raise request.complete(error)
+            raise error
         request.spent += verdict.cost
         return verdict.delay
 
-    async def _lease_elsewhere(
-        self, request: _Request, plan: RoundRobinPlan, live: LiveNodes, node: Node
-    ) -> Connection:
+    async def _lease_elsewhere(self, request: Request, plan: RoundRobinPlan, live: LiveNodes, node: Node) -> Connection:
         """A lease where there is one: at another node of the plan, or at whichever is free first."""
         held = plan.instead_of(node, self._pools.could_take)
         lease = None if held is node else self._pools.take(held, trio.current_time())
         if lease is None:
-            try:
-                lease = await self._pools.wait(None, live.ring, request.tried)
-            except (PoolTimeoutError, ClientClosedError) as error:
-                raise request.complete(error) from error.__cause__
+            lease = await self._pools.wait(None, live.ring, request.tried)
             chosen = lease.node
             if chosen is not held:
                 plan.instead_of(held, lambda candidate: candidate == chosen)
         return lease
 
-    async def _next_cycle(self, request: _Request) -> tuple[LiveNodes, RoundRobinPlan]:
+    async def _next_cycle(self, request: Request) -> tuple[LiveNodes, RoundRobinPlan]:
         """The plan is consumed: once the node list is fresh, another one, in which the last node comes last."""
         live = self._live.value
         with trio.move_on_after(_REFRESH_PATIENCE):
@@ -299,94 +275,11 @@ class Requests:
                 live = await self.refresh(_REFRESH_SPACING)
             except DiscoveryError:
                 live = self._live.value
-            except ClientClosedError as error:
-                raise request.complete(error) from error.__cause__
         tried_last = request.tried[-1] if request.tried else None
         request.tried.clear()
         return live, RoundRobinPlan(live.ring, next(self._turns), self._rng, tried_last)
 
-    async def _pause(self, request: _Request, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
             await self._closed.wait()
-            raise request.complete(ClientClosedError("the client was closed"))
-
-
-class _Request:
-    """What one request carries from attempt to attempt."""
-
-    __slots__ = (
-        "attempts",
-        "body",
-        "failures",
-        "fields",
-        "lease",
-        "node",
-        "operation",
-        "parameters",
-        "spent",
-        "tried",
-        "unknown_outcome",
-    )
-
-    def __init__(self, operation: str, parameters: Mapping[str, object], fields: bytes, body: bytes) -> None:
-        self.operation = operation
-        self.parameters = parameters
-        self.fields = fields
-        self.body = body
-        self.attempts = 0
-        self.node: Node | None = None
-        self.lease: Connection | None = None
-        self.tried: list[Node] = []
-        self.failures: list[Failure] = []
-        self.unknown_outcome = False
-        self.spent = 0
-
-    @property
-    def is_read(self) -> bool:
-        return is_read(self.operation)
-
-    @property
-    def is_repeatable(self) -> bool:
-        return is_repeatable(self.operation, self.parameters)
-
-    def begin_attempt(self, lease: Connection) -> Node:
-        self.attempts += 1
-        self.lease = lease
-        self.node = lease.node
-        return lease.node
-
-    def error_of(self, response: HttpResponse) -> ServiceError:
-        """The service's error in an answer, which ``_judge`` completes."""
-        endpoint = "" if self.node is None else self.node.endpoint
-        return read_error(self.operation, response, node=endpoint, attempts=self.attempts, may_have_happened=False)
-
-    def is_ambiguous_answer(self, error: ServiceError) -> bool:
-        """Whether a refusal may be the doing of an earlier attempt of this very request."""
-        if not self.unknown_outcome:
-            return False
-        if self.operation in _SCHEMA_CHANGES:
-            return error.code in _AMBIGUOUS_CODES or _AMBIGUOUS_TTL in error.message
-        return error.code == _CONDITION_FAILED
-
-    def indeterminate(self, why: str) -> AlternatorError:
-        self.unknown_outcome = True
-        return self.complete(IndeterminateWriteError(f"{self.operation}: {why}"))
-
-    def complete(self, error: AlternatorError) -> AlternatorError:
-        """Add what the request knows to an error that is to leave."""
-        error.operation = self.operation
-        error.attempts = self.attempts
-        if error.node is None and self.node is not None:
-            error.node = self.node.endpoint
-        error.may_have_happened = not self.is_read and (self.unknown_outcome or error.may_have_happened)
-        return error
-
-
-def _failure(error: AlternatorError) -> Failure:
-    if isinstance(error, ServiceError):
-        return failure_of(error.code, error.status)
-    if not isinstance(error, TransportError):
-        return Failure.FINAL  # the client was closed
-    if not error.may_have_happened:
-        return Failure.CONNECT
-    return Failure.TIMEOUT if isinstance(error, AttemptTimeoutError) else Failure.LOST
+            raise ClientClosedError("the client was closed")

@@ -1,0 +1,161 @@
+"""What one logical request carries from attempt to attempt, and what its failures amount to.
+
+Rules: nothing here waits or sends; an error that leaves a request says its operation, its node, its attempts, and
+whether a write may have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from alternator_trio._core.retry import Failure, Situation, failure_of, has_unknown_outcome
+from alternator_trio._transport.connection import Connection
+from alternator_trio._wire.http_response import HttpResponse
+from alternator_trio._wire.repeatability import is_read, is_repeatable
+from alternator_trio._wire.replies import read_error
+from alternator_trio.errors import (
+    AlternatorError,
+    AttemptTimeoutError,
+    IndeterminateWriteError,
+    ServiceError,
+    TransportError,
+)
+from alternator_trio.nodes import Node
+
+__all__ = ["Request"]
+
+_SCHEMA_CHANGES: Final = frozenset(
+    {"CreateTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"}
+)
+# What a repetition is told when the attempt before, of unknown outcome, has done the work.
+_AMBIGUOUS_CODES: Final = frozenset({"ResourceInUseException", "ResourceNotFoundException"})
+_AMBIGUOUS_TTL: Final = "TTL is already enabled"
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+
+class Request:
+    """One logical request.
+
+    Attributes:
+        operation: Its name.
+        parameters: As the caller gave them.
+        fields: The part of each attempt's head that the operation has to itself.
+        body: Encoded once, for all attempts.
+        attempts: Attempts begun.
+        node: Where the last attempt went.
+        lease: The connection of the attempt in progress.
+        tried: The nodes that failed since the plan was made.
+        spent: Tokens of the retry quota that its retries took.
+        unknown_outcome: Whether an attempt may have taken effect, or may still do so.
+    """
+
+    __slots__ = (
+        "_failures",
+        "attempts",
+        "body",
+        "fields",
+        "lease",
+        "node",
+        "operation",
+        "parameters",
+        "spent",
+        "tried",
+        "unknown_outcome",
+    )
+
+    def __init__(self, operation: str, parameters: Mapping[str, object], fields: bytes, body: bytes) -> None:
+        self.operation = operation
+        self.parameters = parameters
+        self.fields = fields
+        self.body = body
+        self.attempts = 0
+        self.node: Node | None = None
+        self.lease: Connection | None = None
+        self.tried: list[Node] = []
+        self.spent = 0
+        self.unknown_outcome = False
+        self._failures: list[Failure] = []
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return is_read(self.operation)
+
+    @property
+    def is_schema_change(self) -> bool:
+        """Whether the server waits for schema agreement before it answers."""
+        return self.operation in _SCHEMA_CHANGES
+
+    def begin_attempt(self, lease: Connection) -> Node:
+        """Note an attempt, and say where it goes."""
+        self.attempts += 1
+        self.lease = lease
+        self.node = lease.node
+        return lease.node
+
+    def error_in(self, response: HttpResponse) -> ServiceError:
+        """The service's error in an answer to the last attempt."""
+        node = "" if self.node is None else self.node.endpoint
+        return read_error(self.operation, response, node=node, attempts=self.attempts, may_have_happened=False)
+
+    def fail(self, node: Node, error: AlternatorError, *, repeat_anyway: bool) -> Situation:
+        """Note how an attempt failed, and say where the request stands.
+
+        Args:
+            node: Where the attempt went.
+            error: How it failed.
+            repeat_anyway: Whether to repeat also what a repetition could change.
+
+        Raises:
+            IndeterminateWriteError: The answer is a refusal that an earlier attempt may have brought about.
+        """
+        failure = _failure(error)
+        before = self._failures.count(failure)
+        self._failures.append(failure)
+        self.tried.append(node)
+        if isinstance(error, ServiceError) and self._is_ambiguous(error):
+            raise self.indeterminate("an earlier attempt of unknown outcome may be why it is refused now") from error
+        unknown = has_unknown_outcome(failure) and not self.is_read
+        self.unknown_outcome = self.unknown_outcome or unknown
+        return Situation(
+            failure=failure,
+            attempts=self.attempts,
+            retries_of_failure=before,
+            unknown_outcome=unknown,
+            repeatable=not unknown or repeat_anyway or is_repeatable(self.operation, self.parameters),
+        )
+
+    def interrupt(self) -> None:
+        """Note that the attempt in progress was cut off: what was sent may take effect."""
+        if self.lease is not None and self.lease.sent and not self.is_read:
+            self.unknown_outcome = True
+
+    def indeterminate(self, why: str) -> IndeterminateWriteError:
+        """The error that says that nobody knows."""
+        return IndeterminateWriteError(f"the outcome is unknown: {why}")
+
+    def complete(self, error: AlternatorError) -> None:
+        """Add what the request knows to an error that is about to leave."""
+        error.operation = self.operation
+        error.attempts = self.attempts
+        if error.node is None and self.node is not None:
+            error.node = self.node.endpoint
+        error.may_have_happened = not self.is_read and (self.unknown_outcome or error.may_have_happened)
+
+    def _is_ambiguous(self, error: ServiceError) -> bool:
+        if not self.unknown_outcome:
+            return False
+        if self.is_schema_change:
+            return error.code in _AMBIGUOUS_CODES or _AMBIGUOUS_TTL in error.message
+        return error.code == _CONDITION_FAILED
+
+
+def _failure(error: AlternatorError) -> Failure:
+    if isinstance(error, ServiceError):
+        return failure_of(error.code, error.status)
+    if not isinstance(error, TransportError):
+        return Failure.FINAL  # the client was closed
+    if not error.may_have_happened:
+        return Failure.CONNECT
+    return Failure.TIMEOUT if isinstance(error, AttemptTimeoutError) else Failure.LOST
