@@ -12,7 +12,7 @@ import math
 import trio
 
 from alternator_trio._transport.dialing import Dial
-from alternator_trio._transport.wires import Peek, Wire
+from alternator_trio._transport.wires import NothingSentError, Peek, Wire
 from alternator_trio._wire.http_response import HttpResponse, MalformedResponseError, ResponseReader
 from alternator_trio.errors import ConnectionLostError, ProtocolError
 from alternator_trio.nodes import Node
@@ -39,10 +39,10 @@ class Connection:
         idle_since: When it was last given back.
         retire_at: When it is too old to be used again.
         ending: Why somebody else has closed it; None as long as nobody has.
-        sent: Whether bytes of the exchange in progress may have reached the node.
+        sent: Whether bytes of the last exchange may have reached the node.
     """
 
-    __slots__ = ("_dial_scope", "_wire", "deadline", "ending", "idle_since", "node", "retire_at", "sent")
+    __slots__ = ("_clean", "_dial_scope", "_wire", "deadline", "ending", "idle_since", "node", "retire_at", "sent")
 
     def __init__(self, node: Node, retire_at: float) -> None:
         self.node = node
@@ -51,13 +51,14 @@ class Connection:
         self.retire_at = retire_at
         self.ending: Ending | None = None
         self.sent = False
+        self._clean = True
         self._wire: Wire | None = None
         self._dial_scope: trio.CancelScope | None = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether it has been dialled and not been closed."""
-        return self._wire is not None and self.ending is None
+    def is_reusable(self) -> bool:
+        """Whether another exchange may begin on it: dialled, not closed, and no exchange left it in doubt."""
+        return self._clean and self._wire is not None and self.ending is None
 
     async def dial(self, dial: Dial) -> None:
         """Make the wire, if there is none yet.
@@ -86,16 +87,23 @@ class Connection:
         # The last moment at which a cancellation leaves the connection as it is.
         await trio.lowlevel.checkpoint_if_cancelled()
         self.sent = True
+        self._clean = False
         reader = ResponseReader(max_body_bytes)
         try:
             if len(request) > _LARGE_REQUEST_BYTES:
-                return await _exchange_large(wire, request, reader)
-            await wire.send(request)
-            return await _read(wire, reader, b"")
+                response = await _exchange_large(wire, request, reader)
+            else:
+                await wire.send(request)
+                response = await _read(wire, reader, b"")
+        except NothingSentError as error:
+            self.sent = False
+            raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error.__cause__
         except MalformedResponseError as error:
             raise ProtocolError(str(error), node=self.node.endpoint) from error
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error
+        self._clean = response.reusable
+        return response
 
     def peek(self) -> Peek:
         """Look whether an idle connection is still good."""
@@ -131,7 +139,7 @@ async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) ->
         nonlocal sent
         try:
             await wire.send(request)
-        except (OSError, trio.BrokenResourceError):
+        except (NothingSentError, OSError, trio.BrokenResourceError):
             return  # what the node had to say may be readable all the same
         sent = True
 
@@ -152,7 +160,7 @@ async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) ->
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, trio.BrokenResourceError) and error.__cause__ is not None:
+    if isinstance(error, (NothingSentError, trio.BrokenResourceError)) and error.__cause__ is not None:
         return _reason(error.__cause__)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -46,23 +46,15 @@ class NativeTransport:
         """
         pools = self.pools
         pools.begin(lease, trio.current_time() + seconds)
-        clean = False
         try:
             await lease.dial(self._dial)
             if lease.ending is not None:
                 raise ConnectError("the connection was closed while it was being made", node=lease.node.endpoint)
-            response = await lease.exchange(request, max_body_bytes)
-            clean = response.reusable
+            return await lease.exchange(request, max_body_bytes)
         except TransportError as error:
             raise _as_seen_by_caller(error, lease, seconds) from error.__cause__
-        else:
-            return response
         finally:
-            if clean or not lease.sent:
-                # Not sent: cancelled before the first byte. A lease without a wire is discarded there.
-                pools.give_back(lease, trio.current_time())
-            else:
-                pools.discard(lease)
+            pools.give_back(lease, trio.current_time())
 
 
 def _as_seen_by_caller(error: TransportError, lease: Connection, seconds: float) -> TransportError | ClientClosedError:

@@ -134,10 +134,10 @@ class Pools:
             self._set_alarm(deadline)
 
     def give_back(self, connection: Connection, now: float) -> None:
-        """Return a connection after a complete and clean exchange, or unused."""
+        """Return a lease: kept for others when another exchange may begin on it, else discarded."""
         if connection not in self._leased:
             return
-        if now >= connection.retire_at or not connection.is_open:
+        if not connection.is_reusable or now >= connection.retire_at:
             self.discard(connection)
             return
         connection.deadline = math.inf

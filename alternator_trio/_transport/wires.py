@@ -14,9 +14,13 @@ from typing import Final, Protocol
 
 import trio
 
-__all__ = ["Peek", "SocketWire", "StreamWire", "Wire"]
+__all__ = ["NothingSentError", "Peek", "SocketWire", "StreamWire", "Wire"]
 
 RECEIVE_BYTES: Final = 64 * 1024
+
+
+class NothingSentError(Exception):
+    """The wire was broken before the first byte of a send; the cause says how."""
 
 
 class Peek(enum.Enum):
@@ -34,7 +38,11 @@ class Wire(Protocol):
     """A byte stream with a synchronous close."""
 
     async def send(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all of it.
+
+        Raises:
+            NothingSentError: It is certain that nothing was.
+        """
         ...
 
     async def receive(self) -> bytes:
@@ -65,6 +73,9 @@ class SocketWire:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
+        except OSError as error:
+            # The kernel knew already: the node has closed, and none of this reaches it.
+            raise NothingSentError from error
         if sent < len(data):
             await self._send_rest(memoryview(data)[sent:])
 

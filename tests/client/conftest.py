@@ -1,0 +1,36 @@
+"""A cluster of three nodes with a table, and a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from alternator_trio import Client, open_alternator
+from alternator_trio.testing import LocalCluster
+
+
+@pytest.fixture
+async def cluster() -> AsyncGenerator[LocalCluster, None]:
+    async with LocalCluster(nodes=3) as cluster, open_alternator(*cluster.seeds) as client:
+        await create_table(client)
+        await client.refresh()
+        for node in cluster.nodes:
+            node.clear_requests()
+        yield cluster
+
+
+@pytest.fixture
+async def client(cluster: LocalCluster) -> AsyncGenerator[Client, None]:
+    async with open_alternator(*cluster.seeds) as client:
+        await client.refresh()
+        yield client
+
+
+async def create_table(client: Client) -> None:
+    await client.create_table(
+        TableName="users",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
