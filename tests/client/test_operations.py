@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import pickle
+import zlib
 
 import pytest
 
-from alternator_trio import Client, ClientClosedError, EncodingError, ServiceError, open_alternator
+from alternator_trio import Client, ClientClosedError, DecodingError, EncodingError, ServiceError, open_alternator
 from alternator_trio._service_errors import (
     ConditionalCheckFailedException,
     ResourceNotFoundException,
@@ -99,9 +101,7 @@ async def test_an_operations_name_is_checked(client: Client, cluster: LocalClust
 async def test_a_bad_value_is_refused_in_the_callers_frame(client: Client) -> None:
     """A value that JSON does not have is named, before anything is sent."""
     with pytest.raises(EncodingError, match=r"Item\.when: .*datetime"):
-        import datetime
-
-        await client.call("PutItem", {"TableName": "users", "Item": {"when": datetime.datetime(2026, 1, 1)}})  # noqa: DTZ001
+        await client.call("PutItem", {"TableName": "users", "Item": {"when": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}})
 
 
 async def test_service_errors_say_everything(client: Client) -> None:
@@ -153,8 +153,6 @@ async def test_validation_errors_are_not_retried(client: Client, cluster: LocalC
 )
 async def test_an_unreadable_200_is_an_error(body: bytes, headers: tuple[tuple[str, str], ...]) -> None:
     """A 200 whose body is not the promised answer is an error that names the node, never an empty item."""
-    from alternator_trio import DecodingError
-
     async with LocalCluster(nodes=1) as cluster, open_alternator(*cluster.seeds, discovery=False) as client:
         cluster.nodes[0].fail_next(Answer(status=200, body=body, headers=headers))
         with pytest.raises(DecodingError) as caught:
@@ -165,8 +163,6 @@ async def test_an_unreadable_200_is_an_error(body: bytes, headers: tuple[tuple[s
 
 async def test_a_matching_crc32_is_accepted() -> None:
     """x-amz-crc32 is checked where it is sent."""
-    import zlib
-
     async with LocalCluster(nodes=1) as cluster, open_alternator(*cluster.seeds, discovery=False) as client:
         crc = str(zlib.crc32(b'{"a": 1}'))
         cluster.nodes[0].fail_next(Answer(status=200, body=b'{"a": 1}', headers=(("x-amz-crc32", crc),)))
