@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alternator_trio._supervision.actor import Actor, Children
 from alternator_trio._supervision.block import Block, open_block
-from alternator_trio._supervision.inbox import Inbox, InboxStatistics, Message
+from alternator_trio._supervision.inbox import Inbox, InboxStatistics, Message, MessageDroppedError
 from alternator_trio._supervision.published import Published
 from alternator_trio._supervision.reply import Reply, ask
 from alternator_trio._supervision.supervisor import (
@@ -29,6 +29,7 @@ __all__ = [
     "InboxStatistics",
     "IntensityExceededError",
     "Message",
+    "MessageDroppedError",
     "Published",
     "Reply",
     "RestartForever",

@@ -2,7 +2,8 @@
 
 Rules: `decide` is pure: state, message and time in, state and actions out; `perform` is synchronous and does what was
 decided: publish, tell, start a child. Only a child awaits. The state outlives a crash: the actor that is run again goes
-on from the last good state, after `recovered` cleared the marks of children that died with the crash.
+on from the last good state, the one before the message that was not fully handled, after `recovered` cleared the marks
+of children that died with the crash.
 """
 
 from __future__ import annotations
@@ -100,13 +101,22 @@ class Actor(abc.ABC, Generic[S, M, A]):
                     self._commit(*self.decide(self.state, None, now), children)
 
     def drop_message(self, error: Exception) -> M | None:
-        """After a crash: give up the message that was being handled, settling its replies, and name it."""
+        """After a crash: give up the message that was being handled, settling its replies, and name it.
+
+        What the children of that run have returned unread is given up as well: `recovered` clears their marks.
+        """
+        self.inbox.drop_results(error)
         message, self._handling = self._handling, None
         if message is not None:
             message.abandon(error)
         return message
 
     def _commit(self, state: S, actions: Sequence[A], children: Children[M]) -> None:
-        self.state = state
-        for action in actions:
-            self.perform(action, children)
+        before, self.state = self.state, state
+        try:
+            for action in actions:
+                self.perform(action, children)
+        except BaseException:
+            # Replies that left the state to be settled by an action would be lost with the actions not done.
+            self.state = before
+            raise

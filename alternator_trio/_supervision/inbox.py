@@ -113,6 +113,13 @@ class Inbox(Generic[M]):
         self._results.append(message)
         self._wake()
 
+    def drop_results(self, error: Exception) -> None:
+        """Give up the results that are pending: the run that started those children is over."""
+        results = tuple(self._results)
+        self._results.clear()
+        for message in results:
+            message.abandon(error)
+
     def wake_by(self, when: float) -> None:
         """Make the receiver return by ``when`` (Trio's clock) although no message came."""
         if when < self._wake_at:

@@ -43,6 +43,7 @@ class Published(Generic[T]):
 
     async def wait_change(self, seen: T) -> T:
         """Wait until the snapshot is another than ``seen`` (by identity) and return it."""
+        await trio.lowlevel.checkpoint()  # a reader in a loop must not starve the other tasks
         while self.value is seen:
             if self._changed is None:
                 self._changed = trio.Event()

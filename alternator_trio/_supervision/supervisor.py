@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar, assert_never, cast
 import trio
 
 from alternator_trio._supervision.actor import Actor
+from alternator_trio._supervision.bare import bare
 from alternator_trio._supervision.inbox import Message
 
 __all__ = ["CrashReport", "IntensityExceededError", "RestartForever", "RestartLimited", "RestartPolicy", "supervise"]
@@ -71,13 +72,14 @@ async def supervise(actor: Actor[S, M, A], policy: RestartPolicy, report: Callab
             crash, rest = _split(error)
             if crash is None:
                 raise
-            delay = delays.after_crash(trio.current_time(), began)
+            delay = None if rest is not None else delays.after_crash(trio.current_time(), began)
             message = actor.drop_message(crash)
             report(CrashReport(actor=actor.name, message=message, error=crash, restart_in=delay))
             if rest is not None:
                 raise rest from None
             if delay is None:
                 raise IntensityExceededError(f"{actor.name} crashed too often") from crash
+            del crash, rest, message  # the crash's traceback would keep its frames alive until the next one
         else:
             return
         await trio.sleep(delay)
@@ -111,13 +113,5 @@ def _split(error: BaseException) -> tuple[Exception | None, BaseException | None
     """The part of an error that is a crash, and the rest: cancellation, KeyboardInterrupt, SystemExit and the like."""
     if isinstance(error, BaseExceptionGroup):
         crash, rest = cast("BaseExceptionGroup[BaseException]", error).split(Exception)
-        return None if crash is None else _bare(crash), rest
+        return None if crash is None else bare(crash), rest
     return (error, None) if isinstance(error, Exception) else (None, error)
-
-
-def _bare(group: ExceptionGroup[Exception]) -> Exception:
-    """A nursery wraps even a single error: show the reader the error itself."""
-    if len(group.exceptions) > 1:
-        return group
-    inner: Exception = next(iter(group.exceptions))
-    return _bare(cast("ExceptionGroup[Exception]", inner)) if isinstance(inner, ExceptionGroup) else inner
