@@ -75,7 +75,7 @@ def required(name: str) -> set[str]:
 
 
 def pickled(error: ServiceError) -> object:
-    return pickle.loads(pickle.dumps(error))  # noqa: S301 -- our own
+    return pickle.loads(pickle.dumps(error))
 
 
 @pytest.mark.parametrize("name", CORE_METHODS)
