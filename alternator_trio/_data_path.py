@@ -34,7 +34,7 @@ from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import encode_object
 from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
 from alternator_trio._wire.replies import UnreadableReplyError, read_result
-from alternator_trio.config import AlternatorConfig
+from alternator_trio.config import AlternatorConfig, RetryPolicy
 from alternator_trio.errors import (
     AlternatorError,
     ClientClosedError,
@@ -49,6 +49,7 @@ from alternator_trio.nodes import Node
 __all__ = ["DataPath"]
 
 _OK: Final = 200
+_ONCE: Final = RetryPolicy(max_attempts=1)
 _REFRESH_SPACING: Final = 0.1  # seconds between refreshes that consumed plans ask for
 _REFRESH_PATIENCE: Final = 5.0  # seconds that a request waits for one; as long as a refresh may take
 
@@ -112,26 +113,11 @@ class DataPath:
         Raises:
             AlternatorError: See the tree in `alternator_trio.errors`.
         """
-        self._check_usable()
-        self.begun += 1
-        try:
-            fields = self._writer.fields(operation)
-            request = Request(operation, parameters, fields, encode_object(parameters))
-        except AlternatorError:
-            self.failed += 1
-            raise
-        try:
-            seconds = self._config.operation_timeout
-            if seconds is None:
-                return await self._run(request)
-            with trio.CancelScope(deadline=trio.current_time() + seconds):
-                return await self._run(request)
-            request.interrupt()
-            raise OperationTimeoutError(f"not done within {seconds:g} s")
-        except AlternatorError as error:
-            self.failed += 1
-            request.complete(error)
-            raise
+        return await self._perform(operation, parameters, self._config.retry)
+
+    async def perform_once(self, operation: str, parameters: Mapping[str, object]) -> dict[str, object]:
+        """Like `perform`, with a single attempt: for callers that have retries of their own."""
+        return await self._perform(operation, parameters, _ONCE)
 
     async def ask_localnodes(self, node: Node) -> LocalNodes:
         """Ask one node for its node list, over the same connections as everything else.
@@ -175,6 +161,32 @@ class DataPath:
             return RefreshWanted(replies=(reply,), spacing=spacing)
 
         return await ask(self._discovery, wanted)
+
+    # Below: the parts of the above.
+
+    async def _perform(
+        self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy
+    ) -> dict[str, object]:
+        self._check_usable()
+        self.begun += 1
+        try:
+            fields = self._writer.fields(operation)
+            request = Request(operation, parameters, policy, fields, encode_object(parameters))
+        except AlternatorError:
+            self.failed += 1
+            raise
+        try:
+            seconds = self._config.operation_timeout
+            if seconds is None:
+                return await self._run(request)
+            with trio.CancelScope(deadline=trio.current_time() + seconds):
+                return await self._run(request)
+            request.interrupt()
+            raise OperationTimeoutError(f"not done within {seconds:g} s")
+        except AlternatorError as error:
+            self.failed += 1
+            request.complete(error)
+            raise
 
     def _check_usable(self) -> None:
         if self._closed.is_set():
@@ -248,7 +260,7 @@ class DataPath:
             self._suspects.add(node)
             self._registry.tell(AttemptSettled(node=node, failures=1))
         situation = request.fail(node, error, repeat_anyway=self._config.ambiguous_writes == "retry")
-        verdict = decide(situation, self._config.retry, self._rng)
+        verdict = decide(situation, request.policy, self._rng)
         if verdict == "indeterminate":
             raise request.indeterminate("a repetition could change it") from error
         if verdict == "give up" or not self._quota.take(verdict.cost):

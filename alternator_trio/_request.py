@@ -14,6 +14,7 @@ from alternator_trio._transport.connection import Connection
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.repeatability import is_read, is_repeatable
 from alternator_trio._wire.replies import read_error
+from alternator_trio.config import RetryPolicy
 from alternator_trio.errors import (
     AlternatorError,
     AttemptTimeoutError,
@@ -40,6 +41,7 @@ class Request:
     Attributes:
         operation: Its name.
         parameters: As the caller gave them.
+        policy: How often it may be tried.
         fields: The part of each attempt's head that the operation has to itself.
         body: Encoded once, for all attempts.
         attempts: Attempts begun.
@@ -59,14 +61,18 @@ class Request:
         "node",
         "operation",
         "parameters",
+        "policy",
         "spent",
         "tried",
         "unknown_outcome",
     )
 
-    def __init__(self, operation: str, parameters: Mapping[str, object], fields: bytes, body: bytes) -> None:
+    def __init__(
+        self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy, fields: bytes, body: bytes
+    ) -> None:
         self.operation = operation
         self.parameters = parameters
+        self.policy = policy
         self.fields = fields
         self.body = body
         self.attempts = 0
