@@ -29,6 +29,7 @@ from typing import Literal, Self, assert_never
 import trio
 
 from alternator_trio._runtime import open_runtime
+from alternator_trio._transport.dialing import Dial
 from alternator_trio._transport.wires import RECEIVE_BYTES, Peek
 from alternator_trio.client import Client
 from alternator_trio.config import AlternatorConfig
@@ -209,10 +210,12 @@ class ScriptedNodes:
         return [request for request in self.requests if _name_of(request) == operation]
 
     @asynccontextmanager
-    async def open_client(self, *seeds: str, seed: int = 0, **options: object) -> AsyncGenerator[Client]:
+    async def open_client(
+        self, *seeds: str, seed: int = 0, dial: Dial | None = None, **options: object
+    ) -> AsyncGenerator[Client]:
         """A client of these nodes, with the options of `open_alternator`; ``seed`` is its randomness."""
         config = AlternatorConfig.build(seeds or self.seeds, None, options)
-        async with open_runtime(config, dial=self.dial, rng=random.Random(seed)) as runtime:
+        async with open_runtime(config, dial=dial or self.dial, rng=random.Random(seed)) as runtime:
             yield Client(runtime)
 
     async def dial(self, node: Node) -> MemoryEnd:

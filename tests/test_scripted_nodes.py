@@ -104,7 +104,7 @@ async def test_a_look_takes_nothing(pair, event):
         theirs.close(reset=event == "reset")
     expected = {"nothing": Peek.QUIET, "bytes": Peek.STRAY, "end": Peek.ENDED, "reset": Peek.ENDED}[event]
     with trio.fail_after(1):
-        while mine.peek() is not expected:  # noqa: ASYNC110  # nothing tells when the kernel has passed it on
+        while mine.peek() is not expected:  # nothing tells when the kernel has passed it on
             await trio.sleep(0.001)
 
 
