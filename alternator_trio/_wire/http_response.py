@@ -5,7 +5,7 @@ Rules (httptools by itself has no cap on the head, completes on interim answers 
 * A head is at most 64 KiB; more than a handful of interim (1xx) answers, or a protocol switch, are an error.
 * A body is framed by exactly one Content-Length or by ``Transfer-Encoding: chunked`` alone: a body that only the end of
   the connection delimits cannot be told from a truncated one.
-* Bytes after the answer do not spoil it, but its connection must not be used again.
+* Bytes after the answer do not spoil it, but its connection must not be used again. Trailer fields are passed over.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_INTERIM_RESPONSES: Final = 16
 _MAX_CHUNK_OVERHEAD: Final = 16  # bytes of framing per byte of body that a peer may spend, beyond a head's worth
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_BEGINNING: Final = b"HTTP/1."  # llhttp takes empty lines before it, and HTTP/0.9 and HTTP/2.0 in its place
+_NO_HEAD: Final = "the head is not HTTP/1.1"
 _HEAD_TOO_LONG: Final = f"the head is longer than {MAX_HEAD_BYTES} bytes"
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _BODILESS: Final = frozenset({204, 304})
 _SWITCHING_PROTOCOLS: Final = 101
 _FINAL: Final = 200  # RFC 9110, 15.2: everything below is interim
+_LAST: Final = 599
 _CHUNKED: Final = -1
 _MAX_LENGTH_DIGITS: Final = 18
+_TAIL_BYTES: Final = 5  # the last byte of the last line, its end, and the empty line that ends a chunked body
 
 
 class MalformedResponseError(ValueError):
@@ -80,6 +84,7 @@ class ResponseReader:
         "_parser",
         "_received",
         "_status",
+        "_tail",
     )
 
     def __init__(self, max_body_bytes: int) -> None:
@@ -125,13 +130,21 @@ class ResponseReader:
             self._overrun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:
+            return  # a trailer field, or the head of something that follows the answer
         name = name.lower()
         if name in self._headers and name in _FRAMING:
             # Two of these never agree on where the answer ends.
             self._lengths += 1
         self._headers[name] = value
 
+    def on_headers_complete(self) -> None:
+        # Asked any later, llhttp has forgotten the fields of an answer without a body.
+        self._keep_alive = self._parser is not None and self._parser.should_keep_alive()
+
     def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return  # of something that follows the answer
         self._body.append(body)
         self._body_length += len(body)
 
@@ -160,20 +173,26 @@ class ResponseReader:
 
     def _read_head(self, head: bytes) -> int:
         """Parse one head and return its status."""
+        if not head.startswith(_BEGINNING):
+            raise MalformedResponseError(_NO_HEAD)
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._body_length = self._lengths = self._received = 0
         self._complete = self._overrun = False
+        self._tail = b""
         self._parser = parser = httptools.HttpResponseParser(self)
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade as error:
             raise MalformedResponseError("the server switches protocols") from error
         except httptools.HttpParserError as error:
-            raise MalformedResponseError(f"the head is not HTTP/1.1: {error}") from error
+            raise MalformedResponseError(f"{_NO_HEAD}: {error}") from error
+        if b" \r\n" in head or b"\t\r\n" in head:  # llhttp leaves white space at the end of values
+            self._headers = {name: value.rstrip(b" \t") for name, value in self._headers.items()}
         status = parser.get_status_code()
+        if status > _LAST:
+            raise MalformedResponseError(f"status {status} is none of HTTP's")
         if status >= _FINAL:
-            self._keep_alive = parser.should_keep_alive()
             self._length = self._framing(status)
         return status
 
@@ -219,11 +238,12 @@ class ResponseReader:
         assert self._parser is not None  # noqa: S101  # the head was read
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self._complete:
                 raise MalformedResponseError(f"the chunked body is malformed: {error}") from error
             self._overrun = True  # what follows the answer is no HTTP
         self._received += len(data)
+        tail = self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         if self._body_length > self._max_body:
             raise MalformedResponseError(f"a body of more than {self._max_body} bytes")
         if self._received > MAX_HEAD_BYTES + _MAX_CHUNK_OVERHEAD * self._body_length:
@@ -231,15 +251,17 @@ class ResponseReader:
         if not self._complete:
             return None
         # llhttp passes over empty lines before the next message: those are bytes after the answer as well.
-        overrun = self._overrun or not data.endswith(b"\n") or data.endswith((b"\n\n", b"\n\r\n\r\n"))
+        overrun = self._overrun or tail[1:] != _END_OF_HEAD or tail[:1] in b"\r\n"
         body = b"".join(self._body)
         return HttpResponse(self._status, self._headers, body, reusable=self._keep_alive and not overrun)
 
 
 def _unfinished_head(data: bytes) -> bytes:
     """The bytes of a head that has no end yet, if they can become one."""
-    if len(data) > MAX_HEAD_BYTES:
+    if len(data) >= MAX_HEAD_BYTES + len(_END_OF_HEAD):
         raise MalformedResponseError(_HEAD_TOO_LONG)
-    if b"\n\n" in data or not (data.startswith(b"HTTP/") or b"HTTP/".startswith(data)):
-        raise MalformedResponseError("the head is not HTTP/1.1")
+    if not (data.startswith(_BEGINNING) or _BEGINNING.startswith(data)):
+        raise MalformedResponseError(_NO_HEAD)
+    if data.count(b"\n") != data.count(b"\r\n"):  # no end would ever be found: do not wait for it
+        raise MalformedResponseError(f"{_NO_HEAD}: a line that ends without CR")
     return data
