@@ -11,11 +11,11 @@ import difflib
 import math
 import ssl
 from collections.abc import Iterable
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, TypedDict, cast
 
 from alternator_trio._version import __version__
 from alternator_trio.errors import ConfigurationError
-from alternator_trio.nodes import Node, parse_endpoint
+from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 
 __all__ = ["AlternatorConfig", "Options", "RetryPolicy"]
 
@@ -126,9 +126,7 @@ class AlternatorConfig:
     seed_nodes: tuple[Node, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.seeds, (str, bytes)):
-            raise ConfigurationError(f"seeds: {self.seeds!r} is one string; give a list of them")
-        object.__setattr__(self, "seeds", tuple(self.seeds))
+        object.__setattr__(self, "seeds", _listed(self.seeds))
         object.__setattr__(self, "seed_nodes", _parse_seeds(self.seeds, discovery=self.discovery))
         for name in ("active_interval", "idle_interval", "connect_timeout", "attempt_timeout", "ddl_timeout"):
             _check_seconds(name, getattr(self, name))
@@ -142,7 +140,7 @@ class AlternatorConfig:
         self._check_choices()
 
     def _check_choices(self) -> None:
-        if self.ambiguous_writes not in {"raise", "retry"}:
+        if self.ambiguous_writes not in ("raise", "retry"):  # no set: the value may be unhashable
             raise ConfigurationError(f"ambiguous_writes: {self.ambiguous_writes!r} is neither 'raise' nor 'retry'")
         for name, kind in (("discovery", bool), ("retry", RetryPolicy)):
             if not isinstance(getattr(self, name), kind):
@@ -156,8 +154,10 @@ class AlternatorConfig:
     @classmethod
     def build(cls, seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options) -> AlternatorConfig:
         """The configuration of `open_alternator`'s arguments: options win over ``config``, seeds over its seeds."""
-        fields = {field.name for field in dataclasses.fields(cls) if field.init}
+        fields = {field.name for field in dataclasses.fields(cls) if field.init} - {"seeds"}
         for name in options:
+            if name == "seeds":
+                raise ConfigurationError("seeds are no option: give them by position, or in config")
             if name not in fields:
                 near = difflib.get_close_matches(name, sorted(fields), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -171,28 +171,46 @@ class AlternatorConfig:
         return dataclasses.replace(config, **options)
 
 
+def _listed(seeds: object) -> tuple[str, ...]:
+    if isinstance(seeds, (str, bytes)):
+        shown = without_user_info(seeds) if isinstance(seeds, str) else seeds
+        raise ConfigurationError(f"seeds: {shown!r} is one string; give a list of them")
+    if not isinstance(seeds, Iterable):
+        raise ConfigurationError(f"seeds: {seeds!r} is no list of strings")
+    return tuple(cast("Iterable[str]", seeds))
+
+
 def _parse_seeds(seeds: Iterable[str], *, discovery: bool) -> tuple[Node, ...]:
-    nodes = tuple(dict.fromkeys(parse_endpoint(seed) for seed in seeds))
+    first: Node | None = None
+    nodes: dict[Node, None] = {}
+    for seed in seeds:
+        node = parse_endpoint(seed)
+        first = node if first is None else first
+        if discovery and (node.scheme, node.port) != (first.scheme, first.port):
+            raise ConfigurationError(
+                f"seed {seed!r}: all seeds share one scheme and one port, which discovered nodes inherit; "
+                f"{first.endpoint!r} has scheme {first.scheme!r} and port {first.port}"
+            )
+        nodes[node] = None
     if not nodes:
         raise ConfigurationError("no seed given; name at least one node, as in 'http://10.0.0.1:8000'")
-    if discovery:
-        first = nodes[0]
-        for node in nodes[1:]:
-            if (node.scheme, node.port) != (first.scheme, first.port):
-                raise ConfigurationError(
-                    f"seed {node.endpoint!r}: all seeds share one scheme and one port, which discovered nodes inherit; "
-                    f"{first.endpoint!r} has scheme {first.scheme!r} and port {first.port}"
-                )
-    return nodes
+    return tuple(nodes)
 
 
 def _check_seconds(name: str, value: object, *, zero_allowed: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_float(value):
         raise ConfigurationError(f"{name}: {value!r} is no number of seconds")
     if value < 0 or (value == 0 and not zero_allowed):
         raise ConfigurationError(
             f"{name}: {value!r} seconds; it must be {'zero or more' if zero_allowed else 'positive'}"
         )
+
+
+def _is_float(value: float) -> bool:
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # an int beyond all floats
+        return False
 
 
 def _check_count(name: str, value: object) -> None:

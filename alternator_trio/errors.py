@@ -75,15 +75,17 @@ class AlternatorError(Exception):
             facts.append("the write may have happened")
         return f"{self.message} ({', '.join(facts)})" if facts else self.message
 
-    def __reduce__(self) -> tuple[Callable[..., AlternatorError], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., AlternatorError], tuple[object, ...], dict[str, object]]:
         # Constructors take keyword arguments, which Exception's own __reduce__ loses.
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
+        state = dict(self.__dict__)
+        if "__notes__" in state:
+            state["__notes__"] = list(self.__notes__)  # or a note on a copy would be on the original, too
+        return _rebuild, (type(self), self.args), state
 
 
-def _rebuild(cls: type[AlternatorError], args: tuple[object, ...], state: Mapping[str, object]) -> AlternatorError:
+def _rebuild(cls: type[AlternatorError], args: tuple[object, ...]) -> AlternatorError:
     error = cls.__new__(cls, *args)
     error.args = args
-    error.__dict__.update(state)
     return error
 
 

@@ -2,7 +2,9 @@
 
 Rules: raw characters are judged before anything is parsed, because ``urlsplit`` drops some silently and ``getaddrinfo``
 reads ``127.1`` or ``0x7f.1`` as addresses; two spellings of one canonical endpoint are one node; the canonical endpoint
-is lower-case ``scheme://host[:port]`` without the scheme's default port, IPv6 in brackets.
+is lower-case ``scheme://host[:port]`` without the scheme's default port, IPv6 in brackets. A name with a trailing dot
+is another name than the one without: resolvers may complete only the latter. User info, which may be a password, is
+refused and never shown.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from alternator_trio.errors import ConfigurationError
 
-__all__ = ["Node", "Scheme", "host_problem", "parse_endpoint"]
+__all__ = ["Node", "Scheme", "host_problem", "parse_endpoint", "without_user_info"]
 
 Scheme: TypeAlias = Literal["http", "https"]
 
@@ -53,6 +55,11 @@ class Node:
         self.endpoint: Final = f"{scheme}://{self.authority}"
         # Nodes are keys on every request's way: hash the endpoint once.
         self._hash: Final = hash(self.endpoint)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, "_hash"):  # set last, in the constructor
+            raise AttributeError(f"a node is a key and cannot be changed: {name}")
+        object.__setattr__(self, name, value)
 
     def at(self, host: str) -> Node:
         """Another host of the same cluster: same scheme, same port."""
@@ -116,17 +123,21 @@ def host_problem(host: str) -> str | None:
     """Why a bare host (a name, or an IP literal without brackets) cannot be dialled as one; None when it can."""
     if not host:
         return "the host is empty"
-    if ":" in host:
-        return _ipv6_problem(host)
-    if len(host) > _MAX_HOST_LENGTH:
-        return f"the host is longer than {_MAX_HOST_LENGTH} characters"
-    labels = host.lower().removesuffix(".").split(".")
-    if _NUMERIC_LABEL.fullmatch(labels[-1]):
-        return _ipv4_problem(host)
-    for label in labels:
-        if not _LABEL.fullmatch(label):
-            return f"{label!r} in the host is no label of a host name (letters, digits, '-' and '_'; 1 to 63 of them)"
-    return None
+    if not host.isascii():  # before lower(), which makes the Kelvin sign a k
+        return f"{host!r} is not ASCII; write an international name in its xn-- form"
+    return _ipv6_problem(host) if ":" in host else _name_problem(host)
+
+
+def without_user_info(entry: str) -> str:
+    """The entry as an error may show it.
+
+    Example:
+        >>> without_user_info("http://user:password@node:8000")
+        'http://…@node:8000'
+    """
+    before, at, after = entry.rpartition("@")
+    scheme, separator, _ = before.partition("://")
+    return f"{scheme if separator else ''}{separator}…@{after}" if at else entry
 
 
 def _characters_problem(entry: str) -> str | None:
@@ -155,11 +166,20 @@ def _split_authority(entry: str, authority: str) -> tuple[str, str | None]:
             raise _bad(entry, f"{rest!r} after the bracket is no port")
         return host, rest[1:] if rest else None
     if authority.count(":") > 1:
-        address, _, last = authority.rpartition(":")
-        hint = f"[{authority}]" if _ipv6_problem(address) else f"[{address}]:{last}"
-        raise _bad(entry, f"an IPv6 address stands in brackets, as in '{entry.partition('://')[0]}://{hint}'")
+        raise _bad(entry, _colons_problem(entry.partition("://")[0], authority))
     host, colon, port = authority.partition(":")
     return host, port if colon else None
+
+
+def _colons_problem(scheme: str, authority: str) -> str:
+    address, _, port = authority.rpartition(":")
+    if port.isdecimal() and not _ipv6_problem(
+        address
+    ):  # '2001:db8::1:8000' is a valid address as well: one that lost its port
+        return f"an IPv6 address stands in brackets, as in '{scheme}://[{address}]:{port}'"
+    if not _ipv6_problem(authority):
+        return f"an IPv6 address stands in brackets, as in '{scheme}://[{authority}]'"
+    return "it has more than one ':' after the scheme and is no IPv6 address"
 
 
 def _canonical_host(entry: str, host: str) -> str:
@@ -176,10 +196,25 @@ def _port(entry: str, text: str | None, scheme: Scheme) -> int:
         raise _bad(entry, "the port after ':' is missing")
     if not text.isdecimal():
         raise _bad(entry, f"port {text!r} is not a number")
+    if text.startswith("0") and text != "0":
+        raise _bad(entry, f"port {text[:12]} has a leading zero")
     # The length first: a thousand digits are no integer worth making.
     if len(text) > len(str(_MAX_PORT)) or not 1 <= int(text) <= _MAX_PORT:
         raise _bad(entry, f"port {text[:12]} is not within 1 to {_MAX_PORT}")
     return int(text)
+
+
+def _name_problem(host: str) -> str | None:
+    name = host.lower().removesuffix(".")
+    if len(name) > _MAX_HOST_LENGTH:
+        return f"the host is longer than {_MAX_HOST_LENGTH} characters"
+    labels = name.split(".")
+    if _NUMERIC_LABEL.fullmatch(labels[-1]):
+        return _ipv4_problem(host)
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            return f"{label!r} in the host is no label of a host name (letters, digits, '-' and '_'; 1 to 63 of them)"
+    return None
 
 
 def _ipv4_problem(host: str) -> str | None:
@@ -194,11 +229,12 @@ def _ipv6_problem(host: str) -> str | None:
     if "%" in host:
         return f"{host!r} has a zone; link-local addresses are not supported"
     try:
-        ipaddress.IPv6Address(host)
+        mapped = ipaddress.IPv6Address(host).ipv4_mapped
     except ValueError:
         return f"{host!r} is no IPv6 address"
-    return None
+    # It would be a second name for one node, and Python's versions disagree on how it is written.
+    return None if mapped is None else f"{host!r} is an IPv4 address in disguise; write '{mapped}'"
 
 
 def _bad(entry: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"seed {entry!r}: {why}")
+    return ConfigurationError(f"seed {without_user_info(entry)!r}: {why}")

@@ -1,7 +1,5 @@
 """How a block ends, whatever ended it: who wins, what leaves, in which order services stop; nothing survives."""
 
-# ruff: noqa: PT012  # what raises is the end of a block, so the block stands inside
-
 from __future__ import annotations
 
 import contextlib

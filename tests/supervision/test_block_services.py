@@ -1,7 +1,5 @@
 """Services of a block: shields, starts, stops, and inboxes closed after their readers; a test per trap."""
 
-# ruff: noqa: PT012  # what raises is the end of a block, so the block stands inside
-
 from __future__ import annotations
 
 import dataclasses
