@@ -10,14 +10,19 @@ import dataclasses
 import difflib
 import math
 import ssl
-from collections.abc import Iterable
-from typing import Final, Literal, TypedDict, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, TypedDict, cast
 
 from alternator_trio._version import __version__
 from alternator_trio.errors import ConfigurationError
+from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
+from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 
 __all__ = ["AlternatorConfig", "Options", "RetryPolicy"]
+
+AddressTranslator: TypeAlias = Mapping[str, str] | Callable[[str], str]
+"""From the host that a node lists to the one that is dialled."""
 
 DEFAULT_USER_AGENT: Final = f"scylladb-alternator-client-trio/{__version__}"
 
@@ -68,6 +73,12 @@ class Options(TypedDict, total=False):
     retry: RetryPolicy
     ambiguous_writes: Literal["raise", "retry"]
     user_agent: str | None
+    routing_scope: RoutingScope
+    key_route_affinity: KeyRouteAffinity | None
+    node_health: NodeHealth | None
+    writes_cross_datacenter: bool
+    address_translator: AddressTranslator | None
+    instruments: Sequence[Instrument]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +107,13 @@ class AlternatorConfig:
         ambiguous_writes: What to do with a write of unknown outcome that is not repeatable: ``"raise"``
             `IndeterminateWriteError`, or ``"retry"`` it as AWS's SDKs do.
         user_agent: The User-Agent header; None: the default text.
+        routing_scope: The nodes that requests go to, with fallbacks.
+        key_route_affinity: Which writes of one partition key stay on one coordinator; None: none.
+        node_health: When a node is taken out of traffic and comes back; None: never, and nothing is probed.
+        writes_cross_datacenter: False: writes are refused while the scope in force leaves the preferred datacenter.
+        address_translator: From the host that a node lists to the one that is dialled: a callable, or a table, which
+            leaves alone what is not in it.
+        instruments: Hooks that are told of changes.
 
     Raises:
         ConfigurationError: A value or a seed is wrong; the message names it.
@@ -123,6 +141,12 @@ class AlternatorConfig:
     retry: RetryPolicy = dataclasses.field(default_factory=RetryPolicy)
     ambiguous_writes: Literal["raise", "retry"] = "raise"
     user_agent: str | None = None
+    routing_scope: RoutingScope = dataclasses.field(default_factory=RoutingScope.cluster)
+    key_route_affinity: KeyRouteAffinity | None = None
+    node_health: NodeHealth | None = dataclasses.field(default_factory=NodeHealth)
+    writes_cross_datacenter: bool = True
+    address_translator: AddressTranslator | None = None
+    instruments: Sequence[Instrument] = ()
     seed_nodes: tuple[Node, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -142,9 +166,17 @@ class AlternatorConfig:
     def _check_choices(self) -> None:
         if self.ambiguous_writes not in ("raise", "retry"):  # no set: the value may be unhashable
             raise ConfigurationError(f"ambiguous_writes: {self.ambiguous_writes!r} is neither 'raise' nor 'retry'")
-        for name, kind in (("discovery", bool), ("retry", RetryPolicy)):
-            if not isinstance(getattr(self, name), kind):
-                raise ConfigurationError(f"{name}: {getattr(self, name)!r} is no {kind.__name__}")
+        for name, kind, optional in _KINDS:
+            value = getattr(self, name)
+            if not (isinstance(value, kind) or (optional and value is None)):
+                raise ConfigurationError(f"{name}: {value!r} is no {kind.__name__}")
+        object.__setattr__(self, "instruments", tuple(self.instruments))
+        for instrument in self.instruments:
+            if not isinstance(instrument, Instrument):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
+                raise ConfigurationError(f"instruments: {instrument!r} is no Instrument")
+        translator = self.address_translator
+        if not (translator is None or isinstance(translator, Mapping) or callable(translator)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigurationError(f"address_translator: {translator!r} is neither a table nor callable")
         if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
             raise ConfigurationError(f"tls: {type(self.tls).__name__} is no ssl.SSLContext")
         agent = self.user_agent
@@ -178,6 +210,16 @@ def _listed(seeds: object) -> tuple[str, ...]:
     if not isinstance(seeds, Iterable):
         raise ConfigurationError(f"seeds: {seeds!r} is no list of strings")
     return tuple(cast("Iterable[str]", seeds))
+
+
+_KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
+    ("discovery", bool, False),
+    ("retry", RetryPolicy, False),
+    ("routing_scope", RoutingScope, False),
+    ("key_route_affinity", KeyRouteAffinity, True),
+    ("node_health", NodeHealth, True),
+    ("writes_cross_datacenter", bool, False),
+)
 
 
 def _parse_seeds(seeds: Iterable[str], *, discovery: bool) -> tuple[Node, ...]:

@@ -1,9 +1,10 @@
-"""Discovery: keeps the node list fresh. One refresh at a time, whoever asks for it and however many do.
+"""Discovery: keeps the node list fresh, and probes. One refresh at a time, one probe per node.
 
-Rules (spec §2): a refresh begins with the client, then after ``active_interval`` while requests flow and after
-``idle_interval`` while none do; the first request after an idle time wakes it. Of a refresh's candidates the next is
-asked when the last has not answered within 500 ms, three at a time, and the whole ends within 5 s. A restart after a
-crash clears the mark of the refresh that died with it and begins another.
+Rules (spec §2, §5): a refresh begins with the client, then after ``active_interval`` while requests flow and after
+``idle_interval`` while none do; the first request after an idle time wakes it. It starts at the preferred scope and
+goes on along the chain until a scope is usable. Of a scope's candidates the next is asked when the last has not
+answered within 500 ms, three at a time, and the whole ends within 5 s. Whether a node is to be probed the NodeRegistry
+decides. A restart after a crash clears the marks of the children that died with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeAlias, assert_never
 
 import trio
@@ -22,24 +23,32 @@ from alternator_trio._actors.messages import (
     DiscoveryMessage,
     NodeRegistryMessage,
     NodesDiscovered,
+    ProbeFinished,
+    ProbeSettled,
+    ProbeWanted,
     RefreshFinished,
     RefreshWanted,
 )
-from alternator_trio._core.discovery import Refresh, RefreshResult
+from alternator_trio._core.discovery import ClusterRefresh, Refresh, RefreshResult, ScopeRefresh, united
+from alternator_trio._core.health import NodeState
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
 from alternator_trio._wire.localnodes import LocalNodes
-from alternator_trio.errors import AlternatorError, DiscoveryError
+from alternator_trio.errors import AlternatorError, DecodingError, DiscoveryError, PoolTimeoutError, TransportError
 from alternator_trio.nodes import Node
+from alternator_trio.routing import RoutingScope
 
 __all__ = ["AskLocalNodes", "Discovery", "DiscoveryState"]
 
 HEDGE_AFTER: Final = 0.5
 MAX_IN_FLIGHT: Final = 3
 REFRESH_TIMEOUT: Final = 5.0
+_ORDER: Final = {NodeState.ACTIVE: 0, NodeState.QUARANTINED: 1, NodeState.DOWN: 2}
 
-AskLocalNodes: TypeAlias = Callable[[Node], Awaitable[LocalNodes]]
-"""Asks one node for its list; raises `AlternatorError` when there is no usable answer."""
+AskLocalNodes: TypeAlias = Callable[[Node, RoutingScope, float], Awaitable[LocalNodes]]
+"""Asks one node for the list of a scope, within so many seconds; raises `AlternatorError` without a usable answer."""
+Translate: TypeAlias = Callable[[str], str]
+"""From the host that a node lists to the one that is dialled."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,8 @@ class DiscoveryState:
         next_at: When the next one begins if nothing happens before.
         contacts: Nodes that answered in earlier refreshes.
         waiting: Who waits for the refresh in flight, or for the next.
+        probing: Probes in flight, by node.
+        queued: Probes that wait for one of them to end.
     """
 
     refreshing: bool = False
@@ -59,6 +70,8 @@ class DiscoveryState:
     next_at: float = -math.inf
     contacts: tuple[Node, ...] = ()
     waiting: tuple[Reply[LiveNodes], ...] = ()
+    probing: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
+    queued: tuple[ProbeWanted, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +90,17 @@ class _WantActivityFrom:
     when: float
 
 
-_Action: TypeAlias = _Begin | _Report | _WantActivityFrom
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Probe:
+    wanted: ProbeWanted
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _TellProbe:
+    settled: ProbeSettled
+
+
+_Action: TypeAlias = _Begin | _Report | _WantActivityFrom | _Probe | _TellProbe
 
 
 class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
@@ -92,6 +115,10 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         seeds: Contacts of last resort.
         active_interval: Seconds between refreshes while requests flow.
         idle_interval: Seconds between refreshes while none do.
+        chain: The preferred scope, then its fallbacks.
+        probe_concurrency: Probes in flight at once.
+        probe_timeout: Seconds for one probe.
+        translate: From listed hosts to dialled ones.
         rng: For the order of candidates.
     """
 
@@ -106,6 +133,10 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         seeds: Sequence[Node],
         active_interval: float,
         idle_interval: float,
+        chain: Sequence[RoutingScope],
+        probe_concurrency: int,
+        probe_timeout: float,
+        translate: Translate,
         rng: random.Random,
     ) -> None:
         super().__init__("Discovery", inbox, DiscoveryState())
@@ -116,6 +147,10 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         self._seeds = tuple(seeds)
         self._active_interval = active_interval
         self._idle_interval = idle_interval
+        self._chain = tuple(chain)
+        self._probe_concurrency = probe_concurrency
+        self._probe_timeout = probe_timeout
+        self._translate = translate
         self._rng = rng
 
     def decide(
@@ -129,6 +164,8 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
                 return self._begin_at(state, state.began + self._active_interval, now)
             case RefreshFinished(result=result):
                 return self._finish(state, result)
+            case ProbeWanted() | ProbeFinished():
+                return self._step_probes(state, message)
             case None:
                 return self._begin_at(state, state.next_at, now)
             case _:
@@ -138,7 +175,10 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         return self._begin_at(state, now, now)
 
     def recovered(self, state: DiscoveryState, now: float) -> tuple[DiscoveryState, Sequence[_Action]]:
-        return self._begin_at(dataclasses.replace(state, refreshing=False), now, now)
+        lost = (*state.probing.values(), *state.queued)
+        state = dataclasses.replace(state, refreshing=False, probing={}, queued=())
+        state, actions = self._begin_at(state, now, now)
+        return state, (*(_TellProbe(_unmade(wanted)) for wanted in lost), *actions)
 
     def wake_at(self, state: DiscoveryState) -> float:
         return math.inf if state.refreshing else state.next_at
@@ -146,8 +186,11 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
     def perform(self, action: _Action, children: Children[DiscoveryMessage]) -> None:
         match action:
             case _Begin(contacts=contacts):
-                refresh = self._plan(contacts)
-                children.start(lambda: self._refresh(refresh), name="Discovery refresh")
+                children.start(lambda: self._refresh(contacts), name="Discovery refresh")
+            case _Probe(wanted=wanted):
+                children.start(lambda: self._probe(wanted), name=f"Discovery probes {wanted.node}")
+            case _TellProbe(settled=settled):
+                self._registry.tell(settled)
             case _Report(result=result, replies=replies):
                 self._report(result, replies)
             case _WantActivityFrom(when=when):
@@ -173,48 +216,95 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         actions = _Report(result, state.waiting), _WantActivityFrom(state.began + self._active_interval)
         contacts = result.contacts or state.contacts
         next_at = state.began + self._idle_interval
-        return DiscoveryState(began=state.began, next_at=next_at, contacts=contacts), actions
+        state = dataclasses.replace(state, refreshing=False, next_at=next_at, contacts=contacts, waiting=())
+        return state, actions
 
-    def _plan(self, contacts: Sequence[Node]) -> Refresh:
-        live = self._live.value
-        known = list(live.ring) if live.discovered else []
-        seeds = list(self._seeds)
-        self._rng.shuffle(known)
-        self._rng.shuffle(seeds)
-        return Refresh(known=known, contacts=contacts, seeds=seeds)
+    def _step_probes(
+        self, state: DiscoveryState, message: ProbeWanted | ProbeFinished
+    ) -> tuple[DiscoveryState, Sequence[_Action]]:
+        match message:
+            case ProbeWanted(node=node):
+                if node in state.probing or any(queued.node == node for queued in state.queued):
+                    return state, ()
+                return self._begin_probes(dataclasses.replace(state, queued=(*state.queued, message)))
+            case ProbeFinished(settled=settled):
+                probing = {node: wanted for node, wanted in state.probing.items() if node != settled.node}
+                state, probes = self._begin_probes(dataclasses.replace(state, probing=probing))
+                return state, (_TellProbe(settled), *probes)
+
+    def _begin_probes(self, state: DiscoveryState) -> tuple[DiscoveryState, Sequence[_Action]]:
+        free = self._probe_concurrency - len(state.probing)
+        begun, queued = state.queued[:free], state.queued[free:]
+        probing = {**state.probing, **{wanted.node: wanted for wanted in begun}}
+        return dataclasses.replace(state, probing=probing, queued=queued), [_Probe(wanted) for wanted in begun]
 
     def _report(self, result: RefreshResult, replies: tuple[Reply[LiveNodes], ...]) -> None:
         for node in result.answered:
             self._registry.tell(DirectContact(node=node))
-        if result.nodes:
-            self._registry.tell(NodesDiscovered(nodes=result.nodes, replies=replies))
-            return
-        error = DiscoveryError("no node gave a usable node list", failures=result.failures)
-        for reply in replies:
-            reply.fail(error)
+        found = any(answer.nodes for answer in result.answers)
+        if result.answers:
+            self._registry.tell(NodesDiscovered(answers=result.answers, replies=replies if found else ()))
+        if not found:
+            empty = tuple((str(self._chain[answer.position]), "an empty node list") for answer in result.answers)
+            error = DiscoveryError("no node gave a usable node list", failures=(*result.failures, *empty))
+            for reply in replies:
+                reply.fail(error)
 
-    # The child that refreshes.
+    # The children.
 
-    async def _refresh(self, refresh: Refresh) -> RefreshFinished:
+    async def _probe(self, wanted: ProbeWanted) -> ProbeFinished:
+        succeeded: bool | None = True
+        try:
+            await self._ask(wanted.node, RoutingScope.cluster(), self._probe_timeout)
+        except PoolTimeoutError:
+            succeeded = None
+        except TransportError:
+            succeeded = False
+        except AlternatorError as error:
+            # It answered; only not what was asked for.
+            succeeded = isinstance(error, DecodingError)
+        settled = ProbeSettled(node=wanted.node, generation=wanted.generation, succeeded=succeeded)
+        return ProbeFinished(settled=settled)
+
+    async def _refresh(self, contacts: Sequence[Node]) -> RefreshFinished:
+        refreshes: list[Refresh] = []
         with trio.move_on_after(REFRESH_TIMEOUT) as overall:
-            async with trio.open_nursery() as nursery:
-                await self._ask_all(refresh, nursery)
-                nursery.cancel_scope.cancel()
+            for scope in self._chain:
+                failed = {node for refresh in refreshes for node, _ in refresh.failures}
+                candidates = [node for node in self._candidates(contacts) if node not in failed]
+                refresh = ClusterRefresh(candidates) if scope.is_cluster else ScopeRefresh(candidates)
+                refreshes.append(refresh)
+                async with trio.open_nursery() as nursery:
+                    await self._ask_all(refresh, scope, nursery)
+                    nursery.cancel_scope.cancel()
+                if any(self._live.value.state_of(node) is not NodeState.DOWN for node in refresh.nodes):
+                    break
         if overall.cancelled_caught:
-            refresh.give_up(f"no answer within {REFRESH_TIMEOUT:g} s")
-        return RefreshFinished(result=refresh.result())
+            refreshes[-1].give_up(f"no answer within {REFRESH_TIMEOUT:g} s")
+        return RefreshFinished(result=united(refreshes, contacts))
 
-    async def _ask_all(self, refresh: Refresh, nursery: trio.Nursery) -> None:
+    def _candidates(self, contacts: Sequence[Node]) -> list[Node]:
+        """Whom to ask: known nodes, the healthiest first, then contacts, then seeds; in random order among equals."""
+        live = self._live.value
+        known = list(live.known) if live.discovered else []
+        seeds = list(self._seeds)
+        self._rng.shuffle(known)
+        self._rng.shuffle(seeds)
+        known.sort(key=lambda node: _ORDER[live.state_of(node)])
+        return [*known, *contacts, *seeds]
+
+    async def _ask_all(self, refresh: Refresh, scope: RoutingScope, nursery: trio.Nursery) -> None:
         changed = trio.Event()
 
         async def ask(node: Node) -> None:
             nonlocal changed
             try:
-                answer = await self._ask(node)
+                answer = await self._ask(node, scope, REFRESH_TIMEOUT)
+                listed = [node.at(self._translate(host)) for host in answer.hosts]
             except AlternatorError as error:
                 refresh.fail(node, error.message)
             else:
-                refresh.answer(node, [node.at(host) for host in answer.hosts])
+                refresh.answer(node, listed)
             changed.set()
             changed = trio.Event()
 
@@ -226,3 +316,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
                 return
             with trio.move_on_after(HEDGE_AFTER):
                 await changed.wait()
+
+
+def _unmade(wanted: ProbeWanted) -> ProbeSettled:
+    return ProbeSettled(node=wanted.node, generation=wanted.generation, succeeded=None)

@@ -3,13 +3,16 @@
 ======================  ====================================  ==============  ====================================
 Message                 from                                  to              merges
 ======================  ====================================  ==============  ====================================
-`NodesDiscovered`       Discovery                             NodeRegistry    the latest; its replies are kept
+`NodesDiscovered`       Discovery                             NodeRegistry    the latest per scope; replies are kept
 `DirectContact`         Discovery                             NodeRegistry    per node
-`AttemptSettled`        callers                               NodeRegistry    per node: failures since a success
+`ProbeSettled`          Discovery                             NodeRegistry    per node
+`AttemptSettled`        callers                               NodeRegistry    per node and generation
 `RingChanged`           NodeRegistry                          Dispatcher      the latest
+`ProbeWanted`           NodeRegistry                          Discovery       per node
 `Activity`              callers                               Discovery       all into one
 `RefreshWanted`         callers                               Discovery       all into one; its replies are kept
 `RefreshFinished`       Discovery's own child                 Discovery       never
+`ProbeFinished`         Discovery's own children              Discovery       never
 `KeyWanted`             callers                               KeyResolver     per table; its replies are kept
 `TableChanged`          callers                               KeyResolver     per table
 `LookupFinished`        KeyResolver's own children            KeyResolver     never
@@ -25,7 +28,7 @@ import dataclasses
 from collections.abc import Hashable, Mapping
 from typing import ClassVar, Final, Self, TypeAlias
 
-from alternator_trio._core.discovery import RefreshResult
+from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Message, Reply
 from alternator_trio.nodes import Node
@@ -42,6 +45,9 @@ __all__ = [
     "LookupFinished",
     "NodeRegistryMessage",
     "NodesDiscovered",
+    "ProbeFinished",
+    "ProbeSettled",
+    "ProbeWanted",
     "RefreshFinished",
     "RefreshWanted",
     "RingChanged",
@@ -64,11 +70,12 @@ def _fail_all(replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...], er
 class NodesDiscovered(Message):
     """A refresh has found a node list. Who asked for the refresh is answered once the list is in force."""
 
-    nodes: tuple[Node, ...]
+    answers: tuple[ScopeAnswer, ...]
     replies: _RefreshReplies = ()
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
-        return dataclasses.replace(newer, replies=self.replies + newer.replies)
+        latest = {answer.position: answer for answer in (*self.answers, *newer.answers)}
+        return dataclasses.replace(newer, answers=tuple(latest.values()), replies=self.replies + newer.replies)
 
     def abandon(self, error: Exception) -> None:
         _fail_all(self.replies, error)
@@ -90,20 +97,53 @@ class DirectContact(Message):
 class AttemptSettled(Message):
     """How attempts at a node have ended: ``successes``, then ``failures`` since the last of them."""
 
-    limit: ClassVar[int] = MAX_NODES
+    limit: ClassVar[int] = 2 * MAX_NODES
     node: Node
+    generation: int
     successes: int = 0
     failures: int = 0
 
     @property
     def merge_key(self) -> Hashable:
-        return self.node
+        return self.node, self.generation
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
         if newer.successes:
-            # A success ends the row of failures before it; what came before is history.
-            return dataclasses.replace(newer, successes=self.successes + newer.successes)
+            # A success ends the row of failures before it, and a failure in between ends the row of successes.
+            before = 0 if self.failures else self.successes
+            return dataclasses.replace(newer, successes=before + newer.successes)
         return dataclasses.replace(self, failures=self.failures + newer.failures)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeWanted(Message):
+    """A node is to be asked whether it is well."""
+
+    limit: ClassVar[int] = MAX_NODES
+    node: Node
+    generation: int
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.node
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSettled(Message):
+    """How a probe ended.
+
+    Attributes:
+        succeeded: None when it was not made: no connection was free, or it died with a crash.
+    """
+
+    limit: ClassVar[int] = MAX_NODES
+    node: Node
+    generation: int
+    succeeded: bool | None
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.node
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +181,13 @@ class RefreshFinished(Message):
     """A refresh is over."""
 
     result: RefreshResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeFinished(Message):
+    """A probe is over."""
+
+    settled: ProbeSettled
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +230,9 @@ class LookupFinished(Message):
     error: Exception | None = None
 
 
-NodeRegistryMessage: TypeAlias = NodesDiscovered | DirectContact | AttemptSettled
+NodeRegistryMessage: TypeAlias = NodesDiscovered | DirectContact | AttemptSettled | ProbeSettled
 DispatcherMessage: TypeAlias = RingChanged
-DiscoveryMessage: TypeAlias = Activity | RefreshWanted | RefreshFinished
+DiscoveryMessage: TypeAlias = Activity | RefreshWanted | RefreshFinished | ProbeWanted | ProbeFinished
 KeyResolverMessage: TypeAlias = KeyWanted | TableChanged | LookupFinished
 
 

@@ -1,0 +1,91 @@
+"""Hooks into a client's life, and the events that they are given.
+
+Rules: an instrument is called synchronously and must not wait; one that raises is removed and logged; events are frozen
+and carry no secret.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+__all__ = ["Event", "Instrument", "NodeStateChanged", "Notifier", "ScopeChanged"]
+
+_logger: Final = logging.getLogger("alternator_trio")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeChanged:
+    """Another routing scope is in force.
+
+    Attributes:
+        old: The scope until now, as text; None for the first one.
+        new: The scope from now on.
+        crosses_datacenters: Whether requests leave the preferred scope's datacenter, and with it isolation, order and
+            read-your-writes.
+    """
+
+    old: str | None
+    new: str
+    crosses_datacenters: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStateChanged:
+    """A node's health has changed.
+
+    Attributes:
+        node: Canonical endpoint.
+        old: ``"ACTIVE"``, ``"QUARANTINED"`` or ``"DOWN"``; None for a node that has just been listed.
+        new: The same.
+    """
+
+    node: str
+    old: str | None
+    new: str
+
+
+class Instrument:
+    """Base of instruments; override what is of interest.
+
+    Example:
+        >>> class Printer(Instrument):
+        ...     def scope_changed(self, event):
+        ...         print(event.old, "->", event.new)
+        >>> Printer().scope_changed(ScopeChanged(old=None, new="cluster", crosses_datacenters=False))
+        None -> cluster
+    """
+
+    def scope_changed(self, event: ScopeChanged) -> None:
+        """Another routing scope is in force."""
+
+    def node_state_changed(self, event: NodeStateChanged) -> None:
+        """A node's health has changed."""
+
+
+Event: TypeAlias = ScopeChanged | NodeStateChanged
+
+
+class Notifier:
+    """Tells all instruments of a client, and drops those that raise.
+
+    Args:
+        instruments: Whom to tell.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self._instruments = list(instruments)
+
+    def notify(self, event: Event) -> None:
+        """Tell everybody."""
+        for instrument in list(self._instruments):
+            try:
+                if isinstance(event, ScopeChanged):
+                    instrument.scope_changed(event)
+                else:
+                    instrument.node_state_changed(event)
+            except Exception:
+                self._instruments.remove(instrument)
+                _logger.exception("an instrument raised and is told nothing more: %s", type(instrument).__name__)
