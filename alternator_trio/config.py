@@ -180,8 +180,8 @@ class AlternatorConfig:
         if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
             raise ConfigurationError(f"tls: {type(self.tls).__name__} is no ssl.SSLContext")
         agent = self.user_agent
-        if agent is not None and not (isinstance(agent, str) and agent.isascii() and agent.isprintable() and agent):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
-            raise ConfigurationError(f"user_agent: {agent!r} is not printable ASCII text")
+        if agent is not None and not (isinstance(agent, str) and _is_header_text(agent)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigurationError(f"user_agent: {agent!r} is not printable ASCII text without spaces around it")
 
     @classmethod
     def build(cls, seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options) -> AlternatorConfig:
@@ -253,6 +253,10 @@ def _is_float(value: float) -> bool:
         return not math.isnan(value)
     except OverflowError:  # an int beyond all floats
         return False
+
+
+def _is_header_text(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text != "" and text == text.strip()
 
 
 def _check_count(name: str, value: object) -> None:

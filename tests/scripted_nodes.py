@@ -278,6 +278,10 @@ class ScriptedNode:
         """Commit a fault on the next requests of an operation, of ``"localnodes"``, or of any operation."""
         self._faults.append(PendingFault(fault=fault, operation=operation, times=times))
 
+    def clear_faults(self) -> None:
+        """Forget the faults that are still pending."""
+        self._faults.clear()
+
     def refuse(self) -> None:
         """Refuse connections from now on; those that are open go on."""
         self.is_refusing = True

@@ -45,7 +45,8 @@ class RoundRobinPlan:
     def __init__(self, nodes: Sequence[Node], turn: int, rng: random.Random, tried_last: Node | None = None) -> None:
         self._nodes = nodes
         self._first = turn % len(nodes)
-        if nodes[self._first] is tried_last:
+        # By value: the node that failed may come from an older snapshot.
+        if nodes[self._first] == tried_last:
             self._first = (turn + 1) % len(nodes)
         self._rng = rng
         self._tried_last = tried_last
@@ -72,8 +73,8 @@ class RoundRobinPlan:
     def _others(self) -> list[Node]:
         if self._left is None:
             first, last = self._nodes[self._first], self._tried_last
-            self._left = [node for node in self._nodes if node is not first and node is not last]
+            self._left = [node for node in self._nodes if node is not first and node != last]
             self._rng.shuffle(self._left)
-            if last is not None and last is not first and last in self._nodes:
+            if last is not None and last != first and last in self._nodes:
                 self._left.insert(0, last)
         return self._left

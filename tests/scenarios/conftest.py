@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import ssl
+from contextlib import asynccontextmanager
 
-from alternator_trio.client import open_alternator
-from alternator_trio.testing import CountingProxy, LocalCluster
+import pytest
+import trustme
+
+from alternator_trio.testing import CountingProxy, LocalCluster, MinistackEngine
 from tests.scripted_nodes import ScriptedNodes
 
 USERS = {
@@ -17,13 +21,19 @@ USERS = {
 
 
 @pytest.fixture
-async def cluster():
-    """Three nodes with a table ``users``, made past the proxy and off the record."""
-    async with LocalCluster(nodes=3) as running:
-        async with open_alternator(*running.seeds, discovery=False) as client:
-            await client.create_table(**USERS)
-        for node in running.nodes:
-            node.clear_requests()
+async def engine():
+    """A store with a table ``users``, made past the nodes and so off their record."""
+    store = MinistackEngine()
+    status, _ = await store.execute("CreateTable", json.dumps(USERS).encode())
+    assert status == 200
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def cluster(engine):
+    """Three nodes."""
+    async with LocalCluster(nodes=3, engine=engine) as running:
         yield running
 
 
@@ -39,3 +49,45 @@ async def nodes():
     """Three scripted nodes, 10.0.0.1 to 10.0.0.3; tests that take them take ``autojump_clock`` as well."""
     async with ScriptedNodes(3) as scripted:
         yield scripted
+
+
+@pytest.fixture
+def authority():
+    """A private certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trust(authority):
+    """A client's context that trusts it, and nobody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def https_cluster(authority, engine):
+    """Opens a cluster of https nodes, all of which present one certificate, for the given names."""
+
+    @asynccontextmanager
+    async def opened(*names, nodes):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(context)
+        async with LocalCluster(nodes=nodes, engine=engine, tls=context) as running:
+            yield running
+
+    return opened
+
+
+@pytest.fixture
+async def tls_cluster(https_cluster):
+    """Three https nodes that can prove who they are at all their addresses."""
+    async with https_cluster("127.0.0.1", "127.0.0.2", "127.0.0.3", nodes=3) as running:
+        yield running
+
+
+@pytest.fixture
+async def tls_proxy(tls_cluster):
+    """A counting proxy before every https node; it carries TLS unread."""
+    async with CountingProxy(tls_cluster.seeds) as running:
+        yield running

@@ -1,0 +1,288 @@
+"""The configuration: every value validated, every refusal naming its option, options winning over a given config."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import pickle
+import ssl
+from fractions import Fraction
+from typing import get_type_hints
+
+import pytest
+
+from alternator_trio.config import AlternatorConfig, Options, RetryPolicy
+from alternator_trio.errors import ConfigurationError
+
+SEEDS = ["http://a:8000"]
+
+SECONDS = [
+    "active_interval",
+    "idle_interval",
+    "connect_timeout",
+    "attempt_timeout",
+    "ddl_timeout",
+    "acquire_timeout",
+    "idle_connection_lifetime",
+]
+OPTIONAL_SECONDS = ["operation_timeout", "max_connection_age"]
+COUNTS = ["max_connections_per_node", "max_connections", "max_response_bytes"]
+DELAYS = ["base_delay", "throttled_base_delay", "max_delay"]
+
+NO_NUMBERS = ["1", b"1", True, [], {}, 1j, Fraction(1, 2), math.nan, 10**400]
+NOT_POSITIVE = [0, 0.0, -0.0, -1, -1e-9, -math.inf]
+
+
+def build(**options: object) -> AlternatorConfig:
+    return AlternatorConfig(seeds=SEEDS, **options)
+
+
+@pytest.mark.parametrize("name", SECONDS + OPTIONAL_SECONDS)
+@pytest.mark.parametrize("value", NO_NUMBERS + NOT_POSITIVE, ids=lambda value: repr(value)[:12])
+def test_seconds_are_positive_numbers(name: str, value: object) -> None:
+    """Anything else is refused by the option's name."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: "):
+        build(**{name: value})
+
+
+@pytest.mark.parametrize("name", SECONDS + OPTIONAL_SECONDS)
+@pytest.mark.parametrize("value", [1, 0.001, 1e9, math.inf])
+def test_seconds_may_be_any_positive_number(name: str, value: float) -> None:
+    """Whole, fractional, or without end."""
+    assert getattr(build(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("name", SECONDS)
+def test_seconds_that_are_needed_cannot_be_none(name: str) -> None:
+    """None is no way to say for ever."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: None"):
+        build(**{name: None})
+
+
+@pytest.mark.parametrize("name", OPTIONAL_SECONDS)
+def test_optional_seconds_may_be_none(name: str) -> None:
+    """None is no limit, and the default."""
+    assert getattr(build(**{name: None}), name) is None
+    assert getattr(build(), name) is None
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("value", ["1", 1.0, True, None, math.inf, 0, -1], ids=repr)
+def test_counts_are_whole_numbers_from_one(name: str, value: object) -> None:
+    """Anything else is refused by the option's name."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: "):
+        build(**{name: value})
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_may_be_one(name: str) -> None:
+    """The smallest that works."""
+    assert getattr(build(**{name: 1}), name) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("discovery", 1),
+        ("discovery", "yes"),
+        ("discovery", None),
+        ("tls", True),
+        ("tls", "ca.pem"),
+        ("tls", ssl.SSLContext),
+        ("retry", 4),
+        ("retry", None),
+        ("retry", {"max_attempts": 4}),
+        ("ambiguous_writes", "ignore"),
+        ("ambiguous_writes", None),
+        ("ambiguous_writes", ["raise"]),
+        ("user_agent", ""),
+        ("user_agent", "two\r\nlines"),
+        ("user_agent", "tab\tbed"),
+        ("user_agent", "größe"),
+        ("user_agent", " padded"),
+        ("user_agent", "padded "),
+        ("user_agent", b"bytes"),
+        ("user_agent", 7),
+    ],
+)
+def test_choices_are_checked(name: str, value: object) -> None:
+    """What is no choice is refused by the option's name."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: "):
+        build(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("discovery", False),
+        ("tls", ssl.create_default_context()),
+        ("tls", None),
+        ("retry", RetryPolicy(max_attempts=1)),
+        ("ambiguous_writes", "retry"),
+        ("user_agent", "my application/1.0 (a comment)"),
+        ("user_agent", None),
+    ],
+)
+def test_choices_are_taken(name: str, value: object) -> None:
+    """What is valid is what the configuration says afterwards."""
+    assert getattr(build(**{name: value}), name) is value
+
+
+@pytest.mark.parametrize("name", DELAYS)
+@pytest.mark.parametrize("value", [*NO_NUMBERS, -1, None], ids=lambda value: repr(value)[:12])
+def test_delays_of_a_retry_policy_are_numbers_from_zero(name: str, value: object) -> None:
+    """Anything else is refused by the policy's and the option's name."""
+    with pytest.raises(ConfigurationError, match=rf"^retry\.{name}: "):
+        RetryPolicy(**{name: value})
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_a_delay_may_be_zero(name: str) -> None:
+    """Whoever wants no backoff may have none."""
+    assert getattr(RetryPolicy(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "4", True, None], ids=repr)
+def test_a_retry_policy_has_at_least_one_attempt(value: object) -> None:
+    """An operation that is never tried is no operation."""
+    with pytest.raises(ConfigurationError, match=r"^retry\.max_attempts: "):
+        RetryPolicy(max_attempts=value)
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    """What a user reads is what a user gets."""
+    config = build()
+    assert (config.active_interval, config.idle_interval) == (1.0, 60.0)
+    assert (config.connect_timeout, config.attempt_timeout, config.ddl_timeout) == (2.0, 12.0, 90.0)
+    assert (config.operation_timeout, config.acquire_timeout) == (None, 10.0)
+    assert (config.max_connections_per_node, config.max_connections) == (64, 1024)
+    assert (config.idle_connection_lifetime, config.max_connection_age) == (60.0, None)
+    assert config.max_response_bytes == 64 * 2**20
+    assert (config.discovery, config.tls, config.ambiguous_writes, config.user_agent) == (True, None, "raise", None)
+    assert config.retry == RetryPolicy(max_attempts=4, base_delay=0.025, throttled_base_delay=1.0, max_delay=20.0)
+
+
+def test_every_option_is_a_field_of_the_same_type() -> None:
+    """The typed options of `open_alternator` and the configuration cannot drift apart."""
+    fields = {field.name for field in dataclasses.fields(AlternatorConfig) if field.init} - {"seeds"}
+    types = get_type_hints(AlternatorConfig)
+    assert get_type_hints(Options) == {name: types[name] for name in fields}
+
+
+def test_a_configuration_is_frozen() -> None:
+    """A client may rely on what it was opened with."""
+    config = build()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.discovery = False
+    with pytest.raises((AttributeError, TypeError)):
+        config.new = 1
+
+
+def test_seeds_are_kept_as_given_and_read_once() -> None:
+    """A generator of seeds is used up once; duplicates in any spelling are one node."""
+    config = AlternatorConfig(seeds=(seed for seed in ["http://b:8000", "HTTP://B:8000/", "http://a:8000"]))
+    assert config.seeds == ("http://b:8000", "HTTP://B:8000/", "http://a:8000")
+    assert [str(node) for node in config.seed_nodes] == ["http://b:8000", "http://a:8000"]
+
+
+def test_equal_configurations_are_equal() -> None:
+    """They are values."""
+    assert build() == build()
+    assert hash(build()) == hash(build())
+    assert build() != build(discovery=False)
+
+
+@pytest.mark.parametrize("remake", [copy.copy, copy.deepcopy, lambda config: pickle.loads(pickle.dumps(config))])
+def test_a_configuration_copies_and_pickles(remake) -> None:
+    """A value that another process can be given."""
+    config = build(user_agent="x", retry=RetryPolicy(max_attempts=2))
+    assert remake(config) == config
+    assert remake(config).seed_nodes == config.seed_nodes
+
+
+def test_the_repr_shows_every_choice() -> None:
+    """Enough for a bug report."""
+    shown = repr(build(attempt_timeout=7.5))
+    assert "attempt_timeout=7.5" in shown
+    assert all(f"{field.name}=" in shown for field in dataclasses.fields(AlternatorConfig) if field.init)
+
+
+# What open_alternator makes of its arguments.
+
+
+def test_options_alone_build_a_configuration() -> None:
+    """Seeds by position, options by name."""
+    config = AlternatorConfig.build(("http://a:8000",), None, {"attempt_timeout": 3.0})
+    assert (config.seeds, config.attempt_timeout) == (("http://a:8000",), 3.0)
+
+
+def test_options_beside_a_config_win_and_leave_it_alone() -> None:
+    """The rest is the config's; the config itself can be used again."""
+    base = build(attempt_timeout=3.0, connect_timeout=1.0, operation_timeout=9.0)
+    config = AlternatorConfig.build((), base, {"attempt_timeout": 4.0, "operation_timeout": None})
+    assert (config.attempt_timeout, config.connect_timeout, config.operation_timeout) == (4.0, 1.0, None)
+    assert (base.attempt_timeout, base.operation_timeout) == (3.0, 9.0)
+
+
+def test_seeds_beside_a_config_win() -> None:
+    """They replace its seeds."""
+    config = AlternatorConfig.build(("http://b:9000",), build(attempt_timeout=3.0), {})
+    assert [str(node) for node in config.seed_nodes] == ["http://b:9000"]
+    assert config.attempt_timeout == 3.0
+
+
+def test_options_beside_a_config_are_validated() -> None:
+    """There is no way around a check."""
+    with pytest.raises(ConfigurationError, match=r"^attempt_timeout: "):
+        AlternatorConfig.build((), build(), {"attempt_timeout": 0})
+    with pytest.raises(ConfigurationError, match="all seeds share one scheme"):
+        mixed = build(discovery=False)
+        mixed = AlternatorConfig.build(("http://a:1", "http://b:2"), mixed, {})
+        AlternatorConfig.build((), mixed, {"discovery": True})
+
+
+def test_no_seed_and_no_config_is_refused() -> None:
+    """There is nobody to ask."""
+    with pytest.raises(ConfigurationError, match="no seed given"):
+        AlternatorConfig.build((), None, {})
+
+
+def test_a_config_that_is_none_of_ours_is_refused() -> None:
+    """A dictionary of options is not taken for a configuration."""
+    with pytest.raises(ConfigurationError, match="config: dict is no AlternatorConfig"):
+        AlternatorConfig.build(("http://a",), {"attempt_timeout": 1}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("attempt_timeouts", "did you mean 'attempt_timeout'"),
+        ("max_connection", "did you mean 'max_connections'"),
+        ("Discovery", "did you mean 'discovery'"),
+        ("ambigous_writes", "did you mean 'ambiguous_writes'"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_nearest_name(name: str, hint: str) -> None:
+    """A typing error is an error, and the message helps."""
+    with pytest.raises(ConfigurationError, match=f"unknown option '{name}'; {hint}"):
+        AlternatorConfig.build(("http://a",), None, {name: 1})
+
+
+@pytest.mark.parametrize("name", ["zzz", "seed_nodes_", "", "self"])
+def test_an_unknown_option_without_a_near_name_is_refused_without_a_hint(name: str) -> None:
+    """A far-fetched hint would be worse than none."""
+    with pytest.raises(ConfigurationError, match=f"unknown option '{name}'$"):
+        AlternatorConfig.build(("http://a",), None, {name: 1})
+
+
+def test_seeds_by_name_are_refused_with_the_way_to_give_them() -> None:
+    """Seeds are the positional arguments of `open_alternator`."""
+    with pytest.raises(ConfigurationError, match="seeds are no option: give them by position"):
+        AlternatorConfig.build((), None, {"seeds": ["http://a"]})
+
+
+def test_a_derived_field_cannot_be_given() -> None:
+    """The nodes follow from the seeds."""
+    with pytest.raises(ConfigurationError, match="unknown option 'seed_nodes'"):
+        AlternatorConfig.build(("http://a",), None, {"seed_nodes": ()})
