@@ -40,9 +40,22 @@ class Connection:
         retire_at: When it is too old to be used again.
         ending: Why somebody else has closed it; None as long as nobody has.
         sent: Whether bytes of the last exchange may have reached the node.
+        exchanges: How many exchanges have begun on it.
     """
 
-    __slots__ = ("_clean", "_dial_scope", "_wire", "deadline", "ending", "idle_since", "node", "retire_at", "sent")
+    __slots__ = (
+        "_clean",
+        "_dial_scope",
+        "_reader",
+        "_wire",
+        "deadline",
+        "ending",
+        "exchanges",
+        "idle_since",
+        "node",
+        "retire_at",
+        "sent",
+    )
 
     def __init__(self, node: Node, retire_at: float) -> None:
         self.node = node
@@ -51,7 +64,9 @@ class Connection:
         self.retire_at = retire_at
         self.ending: Ending | None = None
         self.sent = False
+        self.exchanges = 0
         self._clean = True
+        self._reader: ResponseReader | None = None
         self._wire: Wire | None = None
         self._dial_scope: trio.CancelScope | None = None
 
@@ -59,6 +74,16 @@ class Connection:
     def is_reusable(self) -> bool:
         """Whether another exchange may begin on it: dialled, not closed, and no exchange left it in doubt."""
         return self._clean and self._wire is not None and self.ending is None
+
+    @property
+    def status(self) -> int:
+        """The status of the last exchange's answer, once its head has come, whatever became of its body; else 0."""
+        return 0 if self._reader is None else self._reader.status
+
+    @property
+    def was_stale(self) -> bool:
+        """Whether the last exchange found a connection that had served before without a byte of an answer on it."""
+        return self.exchanges > 1 and self._reader is not None and not self._reader.has_begun
 
     async def dial(self, dial: Dial) -> None:
         """Make the wire, if there is none yet.
@@ -87,8 +112,9 @@ class Connection:
         # The last moment at which a cancellation leaves the connection as it is.
         await trio.lowlevel.checkpoint_if_cancelled()
         self.sent = True
+        self.exchanges += 1
         self._clean = False
-        reader = ResponseReader(max_body_bytes)
+        self._reader = reader = ResponseReader(max_body_bytes)
         try:
             if len(request) > _LARGE_REQUEST_BYTES:
                 response = await _exchange_large(wire, request, reader)

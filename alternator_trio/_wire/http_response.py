@@ -96,6 +96,11 @@ class ResponseReader:
         self._length = _CHUNKED
 
     @property
+    def status(self) -> int:
+        """The status of the final head; 0 as long as it has not been read."""
+        return self._status
+
+    @property
     def has_begun(self) -> bool:
         """Whether any byte of the answer has been seen."""
         return bool(self._status or self._buffer or self._interim)
