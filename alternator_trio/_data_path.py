@@ -152,7 +152,7 @@ class DataPath:
         Raises:
             DiscoveryError: No candidate gave a usable node list.
         """
-        self._check_usable()
+        self.check_usable()
         if not self._config.discovery:
             await trio.lowlevel.checkpoint()
             return self._live.value
@@ -162,12 +162,21 @@ class DataPath:
 
         return await ask(self._discovery, wanted)
 
+    def check_usable(self) -> None:
+        """Raise `ClientClosedError` after the block's end, after a fork, and in another Trio run."""
+        if self._closed.is_set():
+            raise ClientClosedError("the client's block has ended")
+        if os.getpid() != self._pid:
+            raise ClientClosedError("the client was opened before a fork; open one in this process")
+        if trio.lowlevel.current_trio_token() is not self._token:
+            raise ClientClosedError("the client belongs to another Trio run")
+
     # Below: the parts of the above.
 
     async def _perform(
         self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy
     ) -> dict[str, object]:
-        self._check_usable()
+        self.check_usable()
         self.begun += 1
         try:
             fields = self._writer.fields(operation)
@@ -187,14 +196,6 @@ class DataPath:
             self.failed += 1
             request.complete(error)
             raise
-
-    def _check_usable(self) -> None:
-        if self._closed.is_set():
-            raise ClientClosedError("the client's block has ended")
-        if os.getpid() != self._pid:
-            raise ClientClosedError("the client was opened before a fork; open one in this process")
-        if trio.lowlevel.current_trio_token() is not self._token:
-            raise ClientClosedError("the client belongs to another Trio run")
 
     async def _run(self, request: Request) -> dict[str, object]:
         config = self._config

@@ -13,16 +13,20 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from typing import Final, TypeVar
 
+import trio
+
 from alternator_trio._actors.discovery import Discovery
 from alternator_trio._actors.dispatcher import Dispatcher
 from alternator_trio._actors.key_resolver import KeyResolver
 from alternator_trio._actors.messages import (
     DiscoveryMessage,
     DispatcherMessage,
+    KeyDoubted,
     KeyNames,
     KeyResolverMessage,
     KeyWanted,
     NodeRegistryMessage,
+    TableChanged,
 )
 from alternator_trio._actors.node_registry import NodeRegistry
 from alternator_trio._core.live_nodes import LiveNodes
@@ -35,6 +39,7 @@ from alternator_trio._supervision import (
     Inbox,
     IntensityExceededError,
     Message,
+    MessageDroppedError,
     Published,
     Reply,
     RestartForever,
@@ -49,7 +54,7 @@ from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
 from alternator_trio._wire.http_request import RequestWriter
 from alternator_trio.config import DEFAULT_USER_AGENT, AlternatorConfig
-from alternator_trio.errors import ClientClosedError, ClientStoppedError, DecodingError
+from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError
 
 __all__ = ["Runtime", "open_runtime"]
 
@@ -104,15 +109,28 @@ class Runtime:
         self._rng = rng
 
     async def partition_key(self, table: str) -> str:
-        """The name of a table's partition key, looked up where it is not known."""
+        """The name of a table's partition key: the user's own, one found out before, or one looked up now."""
+        self.data_path.check_usable()
         name = self.key_names.value.names.get(table)
         if name is not None:
+            await trio.lowlevel.checkpoint()
             return name
 
         def wanted(reply: Reply[str]) -> KeyResolverMessage:
             return KeyWanted(table=table, replies=(reply,))
 
-        return await ask(self.keys_inbox, wanted)
+        try:
+            return await ask(self.keys_inbox, wanted)
+        except MessageDroppedError as error:
+            raise AlternatorError(f"the key of {table!r} is not looked up: too many tables at once") from error
+
+    def table_changed(self, table: str) -> None:
+        """A table was created or deleted: forget what was found out about its key, and end its cooldown."""
+        self.keys_inbox.tell(TableChanged(table=table))
+
+    def key_doubted(self, table: str) -> None:
+        """A request that was routed by a table's key was refused as invalid: see whether the key is another now."""
+        self.keys_inbox.tell(KeyDoubted(table=table))
 
     def close(self) -> None:
         """End what goes on outside the block, at once and without waiting for the network."""
@@ -126,7 +144,8 @@ class Runtime:
         self._start(block, registry, RestartLimited())
         dispatcher = Dispatcher(self.dispatcher_inbox, self.pools, self.config.seed_nodes, self._forget)
         self._start(block, dispatcher, RestartLimited())
-        self._start(block, KeyResolver(self.keys_inbox, self.key_names, self._look_up_key), RestartForever())
+        resolver = KeyResolver(self.keys_inbox, self.key_names, self._describe_table, self._rng)
+        self._start(block, resolver, RestartForever())
         if self.config.discovery:
             self._start(block, self._make_discovery(), RestartForever())
 
@@ -171,20 +190,8 @@ class Runtime:
     def _forget(self, live: LiveNodes) -> None:
         self.data_path.keep_only({*live.ring, *self.config.seed_nodes})
 
-    async def _look_up_key(self, table: str) -> str:
-        answer = await self.data_path.perform("DescribeTable", {"TableName": table})
-        name = _hash_key_name(answer)
-        if name is None:
-            raise DecodingError(f"DescribeTable of {table!r} names no partition key", operation="DescribeTable")
-        return name
-
-
-def _hash_key_name(answer: Mapping[str, object]) -> str | None:
-    match answer:
-        case {"Table": {"KeySchema": [{"KeyType": "HASH", "AttributeName": str(name)}, *_]}}:
-            return name  # DynamoDB lists the partition key first
-        case _:
-            return None
+    async def _describe_table(self, table: str) -> Mapping[str, object]:
+        return await self.data_path.perform_once("DescribeTable", {"TableName": table})
 
 
 @contextlib.asynccontextmanager
