@@ -7,27 +7,38 @@ How it is layered, from the top; imports point down:
 
 * ``cli``, ``testing``: the command, and what users test their own code with
 * ``client``: `open_alternator` and the operations
-* ``_runtime``: the composition root; ``_data_path``: one request's way over its attempts
+* ``_runtime``: the composition root; ``_data_path``: one request's way over its attempts;
+  ``_router``: its plan
 * ``_actors``: NodeRegistry, Dispatcher, KeyResolver, Discovery; see ``_actors/messages.py``
 * ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
 * ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness
-* ``config``, ``nodes``, ``errors``: values that everybody may import
+* ``config``, ``routing``, ``nodes``, ``instruments``, ``errors``: values that everybody may import
 """
 
 from __future__ import annotations
 
 from alternator_trio import errors as _errors
 from alternator_trio._version import __version__
-from alternator_trio.client import Client, Statistics, open_alternator
+from alternator_trio.client import Client, NodeStatus, RoutingCheck, Statistics, open_alternator
 from alternator_trio.config import AlternatorConfig, RetryPolicy
 from alternator_trio.errors import *  # noqa: F403  # the whole tree: its __all__ is the list
+from alternator_trio.instruments import Instrument, NodeStateChanged, ScopeChanged
 from alternator_trio.nodes import Node
+from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 
 __all__ = [
     "AlternatorConfig",
     "Client",
+    "Instrument",
+    "KeyRouteAffinity",
     "Node",
+    "NodeHealth",
+    "NodeStateChanged",
+    "NodeStatus",
     "RetryPolicy",
+    "RoutingCheck",
+    "RoutingScope",
+    "ScopeChanged",
     "Statistics",
     "__version__",
     "open_alternator",

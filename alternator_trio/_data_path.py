@@ -7,7 +7,7 @@ leaves, when cancelled, nothing behind.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import os
 import random
 from collections.abc import Collection, Mapping
@@ -15,17 +15,12 @@ from typing import Final
 
 import trio
 
-from alternator_trio._actors.messages import (
-    Activity,
-    AttemptSettled,
-    DiscoveryMessage,
-    NodeRegistryMessage,
-    RefreshWanted,
-)
+from alternator_trio._actors.messages import Activity, DiscoveryMessage, RefreshWanted
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._core.query_plan import RoundRobinPlan
+from alternator_trio._core.query_plan import QueryPlan
 from alternator_trio._core.retry import RetryQuota, decide
 from alternator_trio._request import Request
+from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published, Reply, ask
 from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.native import NativeTransport
@@ -40,11 +35,13 @@ from alternator_trio.errors import (
     ClientClosedError,
     DecodingError,
     DiscoveryError,
+    NoLiveNodesError,
     OperationTimeoutError,
     ProtocolError,
     TransportError,
 )
 from alternator_trio.nodes import Node
+from alternator_trio.routing import RoutingScope
 
 __all__ = ["DataPath"]
 
@@ -69,8 +66,8 @@ class DataPath:
         *,
         transport: NativeTransport,
         live: Published[LiveNodes],
+        router: Router,
         activity_from: Published[float],
-        registry: Inbox[NodeRegistryMessage],
         discovery: Inbox[DiscoveryMessage],
         writer: RequestWriter,
         quota: RetryQuota,
@@ -80,16 +77,13 @@ class DataPath:
         self._transport = transport
         self._pools = transport.pools
         self._live = live
+        self._router = router
         self._activity_from = activity_from
-        self._registry = registry
         self._discovery = discovery
         self._writer = writer
         self._quota = quota
         self._rng = rng
-        # From a random offset, so that clients that start together do not walk in step.
-        self._turns = itertools.count(rng.randrange(2**32))
         self._closed = trio.Event()
-        self._suspects: set[Node] = set()  # failed since their last success; membership only
         self._pid = os.getpid()
         self._token = trio.lowlevel.current_trio_token()
         self.begun = 0
@@ -119,8 +113,8 @@ class DataPath:
         """Like `perform`, with a single attempt: for callers that have retries of their own."""
         return await self._perform(operation, parameters, _ONCE)
 
-    async def ask_localnodes(self, node: Node) -> LocalNodes:
-        """Ask one node for its node list, over the same connections as everything else.
+    async def ask_localnodes(self, node: Node, scope: RoutingScope, seconds: float) -> LocalNodes:
+        """Ask one node for the node list of a scope, over the same connections as everything else.
 
         Raises:
             AlternatorError: There is no usable answer.
@@ -128,8 +122,7 @@ class DataPath:
         lease = self._pools.take(node, trio.current_time())
         if lease is None:
             lease = await self._pools.wait(node)
-        wire_request = self._writer.localnodes(node)
-        seconds = self._config.attempt_timeout
+        wire_request = self._writer.localnodes(node, scope)
         response = await self._transport.attempt(lease, wire_request, seconds, MAX_LOCALNODES_BYTES)
         if response.status != _OK:
             raise ProtocolError(f"status {response.status}", node=node.endpoint)
@@ -141,7 +134,6 @@ class DataPath:
     def keep_only(self, nodes: Collection[Node]) -> None:
         """Forget nodes that left."""
         self._writer.keep_only(nodes)
-        self._suspects.intersection_update(nodes)
 
     async def refresh(self, spacing: float = 0.0) -> LiveNodes:
         """Join the refresh in flight, or begin one, and return the node list that it leads to.
@@ -152,7 +144,7 @@ class DataPath:
         Raises:
             DiscoveryError: No candidate gave a usable node list.
         """
-        self._check_usable()
+        self.check_usable()
         if not self._config.discovery:
             await trio.lowlevel.checkpoint()
             return self._live.value
@@ -162,12 +154,21 @@ class DataPath:
 
         return await ask(self._discovery, wanted)
 
+    def check_usable(self) -> None:
+        """Raise `ClientClosedError` after the block's end, after a fork, and in another Trio run."""
+        if self._closed.is_set():
+            raise ClientClosedError("the client's block has ended")
+        if os.getpid() != self._pid:
+            raise ClientClosedError("the client was opened before a fork; open one in this process")
+        if trio.lowlevel.current_trio_token() is not self._token:
+            raise ClientClosedError("the client belongs to another Trio run")
+
     # Below: the parts of the above.
 
     async def _perform(
         self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy
     ) -> dict[str, object]:
-        self._check_usable()
+        self.check_usable()
         self.begun += 1
         try:
             fields = self._writer.fields(operation)
@@ -188,29 +189,19 @@ class DataPath:
             request.complete(error)
             raise
 
-    def _check_usable(self) -> None:
-        if self._closed.is_set():
-            raise ClientClosedError("the client's block has ended")
-        if os.getpid() != self._pid:
-            raise ClientClosedError("the client was opened before a fork; open one in this process")
-        if trio.lowlevel.current_trio_token() is not self._token:
-            raise ClientClosedError("the client belongs to another Trio run")
-
     async def _run(self, request: Request) -> dict[str, object]:
         config = self._config
         seconds = config.ddl_timeout if request.is_schema_change else config.attempt_timeout
         now = trio.current_time()
         if now >= self._activity_from.value:
             self._discovery.tell(Activity())
-        live = self._live.value
-        plan = RoundRobinPlan(live.ring, next(self._turns), self._rng)
+        plan = self._router.plan_for(request)
         node = plan.next_node()
         while True:
             if node is None:
-                live, plan = await self._next_cycle(request)
-                node = plan.next_node()
+                plan, node = await self._next_cycle(request)
                 now = trio.current_time()
-                assert node is not None  # noqa: S101  # a ring is never empty
+            live = self._live.value
             lease = self._pools.take(node, now)
             if lease is None:
                 lease = await self._lease_elsewhere(request, plan, live, node)
@@ -220,7 +211,9 @@ class DataPath:
                 response = await self._transport.attempt(lease, wire_request, seconds, config.max_response_bytes)
             except (TransportError, ClientClosedError) as error:
                 failed: AlternatorError = error
+                self._router.failed(lease, live)
             else:
+                self._router.answered(node, live, response.status)
                 if response.status == _OK:
                     return self._succeed(request, node, response)
                 failed = request.error_in(response)
@@ -235,9 +228,6 @@ class DataPath:
     def _succeed(self, request: Request, node: Node, response: HttpResponse) -> dict[str, object]:
         if request.spent:
             self._quota.refund(request.spent)
-        if node in self._suspects:
-            self._suspects.discard(node)
-            self._registry.tell(AttemptSettled(node=node, successes=1))
         try:
             result = read_result(request.operation, response)
         except UnreadableReplyError as error:
@@ -256,9 +246,6 @@ class DataPath:
 
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""
-        if isinstance(error, TransportError):
-            self._suspects.add(node)
-            self._registry.tell(AttemptSettled(node=node, failures=1))
         situation = request.fail(node, error, repeat_anyway=self._config.ambiguous_writes == "retry")
         verdict = decide(situation, request.policy, self._rng)
         if verdict == "indeterminate":
@@ -268,28 +255,31 @@ class DataPath:
         request.spent += verdict.cost
         return verdict.delay
 
-    async def _lease_elsewhere(self, request: Request, plan: RoundRobinPlan, live: LiveNodes, node: Node) -> Connection:
+    async def _lease_elsewhere(self, request: Request, plan: QueryPlan, live: LiveNodes, node: Node) -> Connection:
         """A lease where there is one: at another node of the plan, or at whichever is free first."""
         held = plan.instead_of(node, self._pools.could_take)
         lease = None if held is node else self._pools.take(held, trio.current_time())
         if lease is None:
-            lease = await self._pools.wait(None, live.ring, request.tried)
+            lease = await self._pools.wait(None, live.eligible, request.tried)
             chosen = lease.node
             if chosen is not held:
                 plan.instead_of(held, lambda candidate: candidate == chosen)
         return lease
 
-    async def _next_cycle(self, request: Request) -> tuple[LiveNodes, RoundRobinPlan]:
-        """The plan is consumed: once the node list is fresh, another one, in which the last node comes last."""
-        live = self._live.value
-        with trio.move_on_after(_REFRESH_PATIENCE):
-            try:
-                live = await self.refresh(_REFRESH_SPACING)
-            except DiscoveryError:
-                live = self._live.value
-        tried_last = request.tried[-1] if request.tried else None
+    async def _next_cycle(self, request: Request) -> tuple[QueryPlan, Node]:
+        """The plan is consumed: once the node list is fresh, another one, in which the last node comes last.
+
+        Raises:
+            NoLiveNodesError: All nodes are down.
+        """
+        with trio.move_on_after(_REFRESH_PATIENCE), contextlib.suppress(DiscoveryError):
+            await self.refresh(_REFRESH_SPACING)
+        plan = self._router.plan_for(request, request.tried[-1] if request.tried else None)
         request.tried.clear()
-        return live, RoundRobinPlan(live.ring, next(self._turns), self._rng, tried_last)
+        node = plan.next_node()
+        if node is None:
+            raise NoLiveNodesError(f"all nodes of the {self._live.value.scope} are down") from request.last_error
+        return plan, node
 
     async def _pause(self, seconds: float) -> None:
         with trio.move_on_after(seconds):

@@ -49,6 +49,7 @@ class Request:
         lease: The connection of the attempt in progress.
         tried: The nodes that failed since the plan was made.
         spent: Tokens of the retry quota that its retries took.
+        last_error: How the last attempt failed.
         unknown_outcome: Whether an attempt may have taken effect, or may still do so.
     """
 
@@ -57,6 +58,7 @@ class Request:
         "attempts",
         "body",
         "fields",
+        "last_error",
         "lease",
         "node",
         "operation",
@@ -80,6 +82,7 @@ class Request:
         self.lease: Connection | None = None
         self.tried: list[Node] = []
         self.spent = 0
+        self.last_error: AlternatorError | None = None
         self.unknown_outcome = False
         self._failures: list[Failure] = []
 
@@ -120,6 +123,7 @@ class Request:
         before = self._failures.count(failure)
         self._failures.append(failure)
         self.tried.append(node)
+        self.last_error = error
         if isinstance(error, ServiceError) and self._is_ambiguous(error):
             raise self.indeterminate("an earlier attempt of unknown outcome may be why it is refused now") from error
         unknown = has_unknown_outcome(failure) and not self.is_read

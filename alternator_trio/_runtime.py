@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final, TypeVar
+
+import trio
 
 from alternator_trio._actors.discovery import Discovery
 from alternator_trio._actors.dispatcher import Dispatcher
@@ -19,15 +22,19 @@ from alternator_trio._actors.key_resolver import KeyResolver
 from alternator_trio._actors.messages import (
     DiscoveryMessage,
     DispatcherMessage,
+    KeyDoubted,
     KeyNames,
     KeyResolverMessage,
     KeyWanted,
     NodeRegistryMessage,
+    TableChanged,
 )
-from alternator_trio._actors.node_registry import NodeRegistry
+from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.retry import RetryQuota
 from alternator_trio._data_path import DataPath
+from alternator_trio._router import Router
+from alternator_trio._routing_check import RoutingCheck, check_routing
 from alternator_trio._supervision import (
     Actor,
     Block,
@@ -35,6 +42,7 @@ from alternator_trio._supervision import (
     Inbox,
     IntensityExceededError,
     Message,
+    MessageDroppedError,
     Published,
     Reply,
     RestartForever,
@@ -48,8 +56,10 @@ from alternator_trio._transport.dialing import Dial, TcpDialer
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
 from alternator_trio._wire.http_request import RequestWriter
-from alternator_trio.config import DEFAULT_USER_AGENT, AlternatorConfig
-from alternator_trio.errors import ClientClosedError, ClientStoppedError, DecodingError
+from alternator_trio.config import DEFAULT_USER_AGENT, AddressTranslator, AlternatorConfig
+from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError, ConfigurationError
+from alternator_trio.instruments import Notifier
+from alternator_trio.nodes import host_problem
 
 __all__ = ["Runtime", "open_runtime"]
 
@@ -73,7 +83,12 @@ class Runtime:
         rng = random.Random() if rng is None else rng  # noqa: S311  # spreads load; guards nothing
         self.config = config
         self.crashes = 0
-        self.live = Published(LiveNodes.from_seeds(config.seed_nodes, discovered=not config.discovery))
+        # Without discovery nothing is probed, and what nobody probes must not go down.
+        self.health = config.node_health if config.discovery else None
+        self._chain = config.routing_scope.chain
+        self._notifier = Notifier(config.instruments)
+        first = first_snapshot(config.seed_nodes, self._chain, discovered=not config.discovery, health=self.health)
+        self.live: Published[LiveNodes] = Published(first)
         self.key_names = Published(KeyNames())
         # Without discovery nobody is to be told of activity.
         self._activity_from = Published(float("inf"))
@@ -94,8 +109,8 @@ class Runtime:
             config,
             transport=NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
             live=self.live,
+            router=Router(self.live, self.registry_inbox, rng),
             activity_from=self._activity_from,
-            registry=self.registry_inbox,
             discovery=self.discovery_inbox,
             writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT),
             quota=self.quota,
@@ -104,15 +119,35 @@ class Runtime:
         self._rng = rng
 
     async def partition_key(self, table: str) -> str:
-        """The name of a table's partition key, looked up where it is not known."""
+        """The name of a table's partition key: the user's own, one found out before, or one looked up now."""
+        self.data_path.check_usable()
         name = self.key_names.value.names.get(table)
         if name is not None:
+            await trio.lowlevel.checkpoint()
             return name
 
         def wanted(reply: Reply[str]) -> KeyResolverMessage:
             return KeyWanted(table=table, replies=(reply,))
 
-        return await ask(self.keys_inbox, wanted)
+        try:
+            return await ask(self.keys_inbox, wanted)
+        except MessageDroppedError as error:
+            raise AlternatorError(f"the key of {table!r} is not looked up: too many tables at once") from error
+
+    def table_changed(self, table: str) -> None:
+        """A table was created or deleted: forget what was found out about its key, and end its cooldown."""
+        self.keys_inbox.tell(TableChanged(table=table))
+
+    def key_doubted(self, table: str) -> None:
+        """A request that was routed by a table's key was refused as invalid: see whether the key is another now."""
+        self.keys_inbox.tell(KeyDoubted(table=table))
+
+    async def check_routing(self) -> RoutingCheck:
+        """Whether the cluster knows the datacenter and rack of the preferred scope."""
+        self.data_path.check_usable()
+        live = self.live.value
+        candidates = dict.fromkeys((*live.eligible, *live.ring, *self.config.seed_nodes))
+        return await check_routing(self._chain[0], tuple(candidates), self.data_path.ask_localnodes)
 
     def close(self) -> None:
         """End what goes on outside the block, at once and without waiting for the network."""
@@ -122,11 +157,20 @@ class Runtime:
     def start(self, block: Block) -> None:
         """Start the actors, in order."""
         # No actor needs to run before another: their inboxes are open and their snapshots published already.
-        registry = NodeRegistry(self.registry_inbox, self.live, self.dispatcher_inbox)
+        registry = NodeRegistry(
+            self.registry_inbox,
+            self.live,
+            self.dispatcher_inbox,
+            self.discovery_inbox,
+            chain=self._chain,
+            health=self.health,
+            notifier=self._notifier,
+        )
         self._start(block, registry, RestartLimited())
         dispatcher = Dispatcher(self.dispatcher_inbox, self.pools, self.config.seed_nodes, self._forget)
         self._start(block, dispatcher, RestartLimited())
-        self._start(block, KeyResolver(self.keys_inbox, self.key_names, self._look_up_key), RestartForever())
+        resolver = KeyResolver(self.keys_inbox, self.key_names, self._describe_table, self._rng)
+        self._start(block, resolver, RestartForever())
         if self.config.discovery:
             self._start(block, self._make_discovery(), RestartForever())
 
@@ -140,6 +184,10 @@ class Runtime:
             seeds=self.config.seed_nodes,
             active_interval=self.config.active_interval,
             idle_interval=self.config.idle_interval,
+            chain=self._chain,
+            probe_concurrency=self.health.probe_concurrency if self.health else 1,
+            probe_timeout=self.health.probe_timeout if self.health else math.inf,
+            translate=_translator(self.config.address_translator),
             rng=self._rng,
         )
 
@@ -169,22 +217,28 @@ class Runtime:
         )
 
     def _forget(self, live: LiveNodes) -> None:
-        self.data_path.keep_only({*live.ring, *self.config.seed_nodes})
+        self.data_path.keep_only({*live.known, *self.config.seed_nodes})
 
-    async def _look_up_key(self, table: str) -> str:
-        answer = await self.data_path.perform("DescribeTable", {"TableName": table})
-        name = _hash_key_name(answer)
-        if name is None:
-            raise DecodingError(f"DescribeTable of {table!r} names no partition key", operation="DescribeTable")
-        return name
+    async def _describe_table(self, table: str) -> Mapping[str, object]:
+        return await self.data_path.perform_once("DescribeTable", {"TableName": table})
 
 
-def _hash_key_name(answer: Mapping[str, object]) -> str | None:
-    match answer:
-        case {"Table": {"KeySchema": [{"KeyType": "HASH", "AttributeName": str(name)}, *_]}}:
-            return name  # DynamoDB lists the partition key first
-        case _:
-            return None
+def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
+    """From listed hosts to dialled ones; what is wrong with the user's translator is said as an error of the node's."""
+
+    def translated(host: str) -> str:
+        if translate is None:
+            return host
+        try:
+            dialled = translate.get(host, host) if isinstance(translate, Mapping) else translate(host)
+        except Exception as error:
+            raise ConfigurationError(f"address_translator raised for {host!r}: {error!r}") from error
+        problem = host_problem(dialled) if isinstance(dialled, str) else "it is no string"  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's table or function
+        if problem is not None:
+            raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: {problem}")
+        return dialled
+
+    return translated
 
 
 @contextlib.asynccontextmanager

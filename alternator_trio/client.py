@@ -12,11 +12,13 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Unpack
 
 from alternator_trio._operations import Operations
+from alternator_trio._routing_check import RoutingCheck
 from alternator_trio._runtime import Runtime, open_runtime
 from alternator_trio.config import AlternatorConfig, Options
 from alternator_trio.nodes import Node
+from alternator_trio.routing import RoutingScope
 
-__all__ = ["Client", "Statistics", "open_alternator"]
+__all__ = ["Client", "NodeStatus", "RoutingCheck", "Statistics", "open_alternator"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,25 @@ class Statistics:
     retry_tokens: int
     crashes: int
     dropped_messages: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One node's health.
+
+    Attributes:
+        state: ``"ACTIVE"``, ``"QUARANTINED"`` (traffic only when no active node is left) or ``"DOWN"`` (none).
+        failures: Failures in a row.
+        successes: Successes in a row: of requests, or of probes while it is down.
+        generation: How often it went down.
+        is_listed: Whether it is one of the nodes that requests are spread over now.
+    """
+
+    state: str
+    failures: int
+    successes: int
+    generation: int
+    is_listed: bool
 
 
 class Client(Operations):
@@ -90,6 +111,37 @@ class Client(Operations):
             ClientClosedError: The client is closed.
         """
         return (await self._runtime.data_path.refresh()).ring
+
+    def node_health(self) -> Mapping[str, NodeStatus]:
+        """The health of every node that has been listed, by canonical endpoint; nothing where health is off."""
+        live = self._runtime.live.value
+        return {
+            node.endpoint: NodeStatus(
+                state=standing.state.name,
+                failures=standing.failures,
+                successes=standing.successes,
+                generation=standing.generation,
+                is_listed=node in live.ring,
+            )
+            for node, standing in live.standings.items()
+        }
+
+    @property
+    def routing_scope(self) -> RoutingScope:
+        """The routing scope in force, without its fallbacks."""
+        return self._runtime.live.value.scope
+
+    async def check_routing(self) -> RoutingCheck:
+        """Ask the cluster whether it knows the datacenter and rack of the preferred scope.
+
+        An unknown name gives an empty node list, not an error, so that a misspelt one shows only here or in traffic
+        that goes to a fallback. Asks one node, two or three times; nothing is remembered.
+
+        Raises:
+            DiscoveryError: No node answered.
+            ClientClosedError: The client is closed.
+        """
+        return await self._runtime.check_routing()
 
     async def partition_key(self, table: str) -> str:
         """The name of a table's partition key; looked up once, however many ask.

@@ -92,7 +92,7 @@ class Dispatcher(Actor[DispatcherState, DispatcherMessage, _Action]):
         del children
         match action:
             case _Retire(live=live):
-                self._pools.keep_only((*live.ring, *self.state.kept))
+                self._pools.keep_only((*live.known, *self.state.kept))
                 self._forget(live)
             case _Sweep():
                 self._pools.sweep(trio.current_time())

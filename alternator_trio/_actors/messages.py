@@ -15,6 +15,7 @@ Message                 from                                  to              me
 `ProbeFinished`         Discovery's own children              Discovery       never
 `KeyWanted`             callers                               KeyResolver     per table; its replies are kept
 `TableChanged`          callers                               KeyResolver     per table
+`KeyDoubted`            callers                               KeyResolver     per table
 `LookupFinished`        KeyResolver's own children            KeyResolver     never
 ======================  ====================================  ==============  ====================================
 
@@ -31,6 +32,7 @@ from typing import ClassVar, Final, Self, TypeAlias
 from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Message, Reply
+from alternator_trio.errors import AlternatorError
 from alternator_trio.nodes import Node
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "DirectContact",
     "DiscoveryMessage",
     "DispatcherMessage",
+    "KeyDoubted",
     "KeyNames",
     "KeyResolverMessage",
     "KeyWanted",
@@ -211,7 +214,19 @@ class KeyWanted(Message):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TableChanged(Message):
-    """A table may have another key now: what is known about it is void."""
+    """A table was created or deleted: what was found out about it is void, a cooldown included."""
+
+    limit: ClassVar[int] = MAX_TABLES
+    table: str
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.table
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDoubted(Message):
+    """A request that was routed by a table's key was refused as invalid: the table may have another key now."""
 
     limit: ClassVar[int] = MAX_TABLES
     table: str
@@ -223,17 +238,22 @@ class TableChanged(Message):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LookupFinished(Message):
-    """A table's lookup is over: with the key's name, or with an error."""
+    """A table's lookup is over: with the key's name, or with an error.
+
+    Attributes:
+        is_permanent: Whether the error is one that another lookup would only meet again.
+    """
 
     table: str
-    name: str | None
-    error: Exception | None = None
+    name: str | None = None
+    error: AlternatorError | None = None
+    is_permanent: bool = False
 
 
 NodeRegistryMessage: TypeAlias = NodesDiscovered | DirectContact | AttemptSettled | ProbeSettled
 DispatcherMessage: TypeAlias = RingChanged
 DiscoveryMessage: TypeAlias = Activity | RefreshWanted | RefreshFinished | ProbeWanted | ProbeFinished
-KeyResolverMessage: TypeAlias = KeyWanted | TableChanged | LookupFinished
+KeyResolverMessage: TypeAlias = KeyWanted | TableChanged | KeyDoubted | LookupFinished
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +263,13 @@ class KeyNames:
     Attributes:
         names: Table to partition key name.
         pending: Tables that are being looked up.
+        cooldowns: Tables that are not to be looked up, and until when (Trio's clock); some may be over.
     """
 
     names: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     pending: frozenset[str] = frozenset()
+    cooldowns: Mapping[str, float] = dataclasses.field(default_factory=dict[str, float])
+
+    def is_wanted(self, table: str, now: float) -> bool:
+        """Whether a `KeyWanted` would start a lookup: tell none that would not."""
+        return table not in self.names and table not in self.pending and self.cooldowns.get(table, now) <= now

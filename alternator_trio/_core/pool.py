@@ -7,7 +7,7 @@ those that a freed connection can serve; leaving the line loses nothing.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from alternator_trio.nodes import Node
@@ -78,8 +78,19 @@ class Place:
     def __init__(self, node: Node | None, ring: Sequence[Node], refused: Collection[Node]) -> None:
         self.node = node
         self.ring = ring
-        self.refused = refused
+        self.refused = tuple(refused)
         self.number = 0
+
+    @property
+    def wish(self) -> Hashable:
+        """Equal for places that the same nodes can serve."""
+        return (id(self.ring), self.refused) if self.node is None else self.node
+
+    def will_do(self, node: Node) -> bool:
+        """Whether a connection to ``node`` serves it."""
+        if self.node is not None:
+            return self.node == node
+        return node not in self.refused and node in self.ring
 
     def choose(self, accepts: Callable[[Node], bool]) -> Node | None:
         """The first node that will do and is acceptable."""
@@ -95,12 +106,16 @@ P = TypeVar("P", bound=Place)
 
 
 class WaitingLine(Generic[P]):
-    """Those who wait, in the order of their coming, findable by the node that they wait for."""
+    """Those who wait, in the order of their coming.
+
+    One line per wish, so that its first stands for all behind it: a freed connection is given away in a time that grows
+    with the number of different wishes and not with the number of those who wait.
+    """
 
     __slots__ = ("_length", "_lines", "_next_number")
 
     def __init__(self) -> None:
-        self._lines: dict[Node | None, collections.OrderedDict[P, None]] = {}
+        self._lines: dict[Hashable, collections.OrderedDict[P, None]] = {}
         self._next_number = 0
         self._length = 0
 
@@ -111,53 +126,39 @@ class WaitingLine(Generic[P]):
         """Queue up."""
         place.number = self._next_number
         self._next_number += 1
-        self._lines.setdefault(place.node, collections.OrderedDict())[place] = None
+        self._lines.setdefault(place.wish, collections.OrderedDict())[place] = None
         self._length += 1
 
     def leave(self, place: P) -> None:
         """Leave, served or not; leaving twice is harmless."""
-        line = self._lines.get(place.node)
+        wish = place.wish
+        line = self._lines.get(wish)
         if line is not None and place in line:
             del line[place]
             self._length -= 1
             if not line:
-                del self._lines[place.node]
+                del self._lines[wish]
 
     def all(self) -> list[P]:
         """Everybody, in no particular order."""
         return [place for line in self._lines.values() for place in line]
 
     def first_for(self, node: Node) -> P | None:
-        """Whom a connection to ``node`` serves: the first of those who wait for it and of those to whom it will do."""
-        return _earlier(self._first_at(node), self._first_anywhere(node))
+        """Whom a connection to ``node`` serves."""
+        found: P | None = None
+        for line in self._lines.values():
+            place = next(iter(line))
+            if (found is None or place.number < found.number) and place.will_do(node):
+                found = place
+        return found
 
     def first_elsewhere(self, has_room_at: Callable[[Node], bool]) -> tuple[P, Node] | None:
         """Whom a slot of the total bound serves, and at which node: one that has room of its own."""
         found: tuple[P, Node] | None = None
         for line in self._lines.values():
-            for place in line:
-                if found is not None and found[0].number < place.number:
-                    break
+            place = next(iter(line))
+            if found is None or place.number < found[0].number:
                 node = place.choose(has_room_at)
                 if node is not None:
                     found = place, node
-                    break
-                if place.node is not None:
-                    break  # nor will that node do for those who wait behind
         return found
-
-    def _first_at(self, node: Node) -> P | None:
-        line = self._lines.get(node)
-        return next(iter(line)) if line else None
-
-    def _first_anywhere(self, node: Node) -> P | None:
-        for place in self._lines.get(None, ()):
-            if node not in place.refused:
-                return place
-        return None
-
-
-def _earlier(one: P | None, other: P | None) -> P | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return one if one.number < other.number else other

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+from typing import Final
 
 import trio
 
@@ -20,7 +21,11 @@ from alternator_trio.nodes import Node
 __all__ = ["Connection", "Ending"]
 
 # Above this a peer may well answer before it has read everything (413), so that sending and receiving must overlap.
-_LARGE_REQUEST_BYTES = 64 * 1024
+_LARGE_REQUEST_BYTES: Final = 64 * 1024
+_OK: Final = 200
+_TOO_LARGE: Final = 413
+_SHEDDING: Final = b"RequestLimitExceeded"
+_BROKEN: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Ending(enum.Enum):
@@ -89,10 +94,11 @@ class Connection:
         """Make the wire, if there is none yet.
 
         Raises:
-            ConnectError: There is no way to the node, or the connection was closed meanwhile (then `ending` is set).
+            ConnectError: There is no way to the node. A connection that is closed meanwhile, `ending` being set, leaves
+                without a wire.
         """
-        if self._wire is not None:
-            return
+        if self._wire is not None or self.ending is not None:
+            return  # there already, or closed between its lease and now: nothing is dialled for a client that is closed
         with trio.CancelScope() as scope:
             self._dial_scope = scope
             try:
@@ -126,9 +132,9 @@ class Connection:
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error.__cause__
         except MalformedResponseError as error:
             raise ProtocolError(str(error), node=self.node.endpoint) from error
-        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        except _BROKEN as error:
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error
-        self._clean = response.reusable
+        self._clean = response.reusable and (response.status == _OK or not _ends_connection(response))
         return response
 
     def peek(self) -> Peek:
@@ -157,32 +163,43 @@ async def _read(wire: Wire, reader: ResponseReader, data: bytes) -> HttpResponse
 
 async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) -> HttpResponse:
     """Send in a task of its own: a node that refuses a body answers before it has read it, or instead."""
-    first = b""
+    response: HttpResponse | None = None
     failure: Exception | None = None
+    refusal: NothingSentError | None = None
     sent = False
 
     async def send() -> None:
-        nonlocal sent
+        nonlocal sent, refusal
         try:
             await wire.send(request)
-        except (NothingSentError, OSError, trio.BrokenResourceError):
-            return  # what the node had to say may be readable all the same
-        sent = True
+        except NothingSentError as error:
+            refusal = error
+        except _BROKEN:
+            pass  # what the node had to say may be readable all the same
+        else:
+            sent = True
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send)
         try:
-            first = await wire.receive()
-        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            response = await _read(wire, reader, b"")
+        except (MalformedResponseError, *_BROKEN) as error:
             failure = error
         nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if not first:
-        raise trio.BrokenResourceError(str(reader.feed_eof()))
-    response = await _read(wire, reader, first)
-    response.reusable = response.reusable and sent
-    return response
+    if response is not None:
+        response.reusable = response.reusable and sent
+        return response
+    assert failure is not None  # noqa: S101  # the one or the other
+    raise failure if refusal is None or reader.has_begun else refusal
+
+
+def _ends_connection(response: HttpResponse) -> bool:
+    """Whether a refusal makes the connection useless, whatever it promises.
+
+    A body that was refused for its size may not have been read; a shard that sheds load drops the connection in some
+    versions, and in the others another connection may well lead to another shard.
+    """
+    return response.status == _TOO_LARGE or _SHEDDING in response.body
 
 
 def _reason(error: BaseException) -> str:

@@ -12,7 +12,13 @@ from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio._transport.dialing import Dial
 from alternator_trio._transport.pools import Pools
 from alternator_trio._wire.http_response import HttpResponse
-from alternator_trio.errors import AttemptTimeoutError, ClientClosedError, ConnectError, TransportError
+from alternator_trio.errors import (
+    AttemptTimeoutError,
+    ClientClosedError,
+    ConnectError,
+    ConnectionLostError,
+    TransportError,
+)
 
 __all__ = ["NativeTransport"]
 
@@ -45,13 +51,15 @@ class NativeTransport:
             ClientClosedError: The client was closed meanwhile.
         """
         pools = self.pools
-        pools.begin(lease, trio.current_time() + seconds)
         try:
+            pools.begin(lease, trio.current_time() + seconds)
             await lease.dial(self._dial)
             if lease.ending is not None:
                 raise ConnectError("the connection was closed while it was being made", node=lease.node.endpoint)
             return await lease.exchange(request, max_body_bytes)
         except TransportError as error:
+            if isinstance(error, ConnectionLostError) and lease.ending is None:
+                pools.doubt(lease.node)
             raise _as_seen_by_caller(error, lease, seconds) from error.__cause__
         finally:
             pools.give_back(lease, trio.current_time())

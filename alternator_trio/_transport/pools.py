@@ -87,7 +87,7 @@ class Pools:
                 return connection
         if self._closed:
             raise ClientClosedError("the client is closed")
-        if not self._capacity.has_room(node) and not self._make_room(node):
+        if not self._capacity.has_room(node) and not self._even_out(node):
             return None
         return self._new(node, now)
 
@@ -96,7 +96,7 @@ class Pools:
         return bool(self._idle.get(node)) or self._capacity.has_room(node)
 
     async def wait(self, node: Node | None, ring: Sequence[Node] = (), refused: Collection[Node] = ()) -> Connection:
-        """Wait in line for a lease, at most for the acquire timeout.
+        """Wait in line for a lease, at most for the acquire timeout; what can be had at once is not waited for.
 
         Args:
             node: The only node that will do; None: any of ``ring`` but ``refused``.
@@ -107,7 +107,12 @@ class Pools:
             PoolTimeoutError: Nothing became free in time.
             ClientClosedError: The client was closed meanwhile.
         """
+        if self._closed:
+            raise ClientClosedError("the client is closed")
         waiter = _Waiter(node, ring, refused)
+        lease = self._serve_at_once(waiter, trio.current_time())
+        if lease is not None:
+            return lease
         self._line.join(waiter)
 
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -156,6 +161,19 @@ class Pools:
         if self._line:
             self._serve_slot(connection.node)
 
+    def doubt(self, node: Node) -> None:
+        """A connection to ``node`` has broken: look at its idle ones, however short they have been idle."""
+        idle = self._idle.pop(node, None)
+        if idle is None:
+            return
+        seen = [(connection, connection.peek()) for connection in idle]
+        ended = any(peek is Peek.ENDED for _, peek in seen)
+        for connection, peek in seen:
+            if ended or peek is not Peek.QUIET:
+                self._drop(connection)
+            else:
+                self._idle.setdefault(node, collections.deque()).append(connection)
+
     def sweep(self, now: float) -> None:
         """Close what has been idle or under way for too long, and ask for the next alarm."""
         self._alarm_at = math.inf
@@ -165,12 +183,12 @@ class Pools:
                 connection.close(Ending.TIMED_OUT)
         for node in list(self._idle):
             idle = self._idle[node]
-            while idle and now - idle[0].idle_since >= self._idle_lifetime:
+            while idle and self._expiry(idle[0]) <= now:
                 self._drop(idle.popleft())
             if not idle:
                 del self._idle[node]
         ahead = [connection.deadline for connection in self._leased]
-        ahead += [idle[0].idle_since + self._idle_lifetime for idle in self._idle.values()]
+        ahead += [self._expiry(idle[0]) for idle in self._idle.values()]
         if ahead and min(ahead) < math.inf:
             self._set_alarm(min(ahead))
 
@@ -225,7 +243,8 @@ class Pools:
             return False
         if now - connection.idle_since <= PEEK_AFTER:
             return True
-        seen = connection.peek()
+        # `sweep` may be late: a process that was suspended wakes to connections that nothing remembers.
+        seen = connection.peek() if now < self._expiry(connection) else None
         if seen is Peek.QUIET:
             return True
         self._drop(connection)
@@ -241,15 +260,35 @@ class Pools:
         self._leased[connection] = None
         return connection
 
-    def _make_room(self, node: Node) -> bool:
-        """Where only the total bound is in the way, give up the connection that has been idle the longest."""
-        if not self._capacity.is_exhausted or not self._capacity.has_room_at(node):
+    def _even_out(self, node: Node) -> bool:
+        """Where only the total bound is in the way, take a slot from a node that has two more, one of them idle.
+
+        A lesser difference would only be passed on, each request closing one connection to dial another.
+        """
+        capacity = self._capacity
+        if not capacity.is_exhausted or not capacity.has_room_at(node):
             return False
-        oldest = min((idle for idle in self._idle.values() if idle), key=lambda idle: idle[0].idle_since, default=None)
-        if oldest is None:
+        richest = max((other for other, idle in self._idle.items() if idle), key=capacity.used_by, default=None)
+        if richest is None or capacity.used_by(richest) < capacity.used_by(node) + 2:
             return False
-        self._drop(oldest.popleft())
+        self._drop(self._idle[richest].popleft())
         return True
+
+    def _serve_at_once(self, place: Place, now: float) -> Connection | None:
+        """A lease for somebody who would wait, at the expense of the connection that has been idle the longest."""
+        node = place.choose(self.could_take)
+        if node is not None:
+            return self.take(node, now)
+        node = place.choose(self._capacity.has_room_at)
+        oldest = min((idle for idle in self._idle.values() if idle), key=lambda idle: idle[0].idle_since, default=None)
+        if node is None or oldest is None:
+            return None
+        self._drop(oldest.popleft())
+        return self._new(node, now)
+
+    def _expiry(self, idle: Connection) -> float:
+        # One expression for all: a difference of rounding would set an alarm for now, again and again.
+        return idle.idle_since + self._idle_lifetime
 
     def _put_aside(self, connection: Connection, now: float) -> None:
         connection.idle_since = now
@@ -257,7 +296,7 @@ class Pools:
         if idle is None:
             idle = self._idle[connection.node] = collections.deque()
         idle.append(connection)
-        expiry = now + self._idle_lifetime
+        expiry = self._expiry(connection)
         if expiry < self._alarm_at:
             self._set_alarm(expiry)
 

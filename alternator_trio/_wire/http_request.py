@@ -6,10 +6,12 @@ request to request are built once; nothing that a caller names reaches a head un
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Collection
 
 from alternator_trio._wire.operation_names import target
 from alternator_trio.nodes import Node
+from alternator_trio.routing import RoutingScope
 
 __all__ = ["RequestWriter"]
 
@@ -22,8 +24,8 @@ class RequestWriter:
 
     Example:
         >>> writer = RequestWriter("demo/1")
-        >>> writer.localnodes(Node("http", "10.0.0.1", 8000)).splitlines()[0]
-        b'GET /localnodes HTTP/1.1'
+        >>> writer.localnodes(Node("http", "10.0.0.1", 8000), RoutingScope.datacenter("dc1")).splitlines()[0]
+        b'GET /localnodes?dc=dc1 HTTP/1.1'
     """
 
     __slots__ = ("_agent", "_by_node", "_by_operation")
@@ -51,9 +53,12 @@ class RequestWriter:
             opening = self._by_node[node] = self._opening(b"POST / HTTP/1.1\r\n", node)
         return b"%b%b%d\r\n\r\n%b" % (opening, fields, len(body), body)
 
-    def localnodes(self, node: Node) -> bytes:
-        """The question for the node list of the asked node's own datacenter."""
-        return self._opening(b"GET /localnodes HTTP/1.1\r\n", node) + b"\r\n"
+    def localnodes(self, node: Node, scope: RoutingScope) -> bytes:
+        """The question for the node list of a scope; in cluster scope for that of the asked node's datacenter."""
+        names = {"dc": scope.datacenter_name, "rack": scope.rack_name}
+        query = urllib.parse.urlencode({key: name for key, name in names.items() if name is not None})
+        path = f"/localnodes?{query}" if query else "/localnodes"
+        return self._opening(b"GET %b HTTP/1.1\r\n" % path.encode("ascii"), node) + b"\r\n"
 
     def keep_only(self, nodes: Collection[Node]) -> None:
         """Drop what was built for nodes that left."""

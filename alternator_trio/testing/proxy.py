@@ -47,7 +47,7 @@ class CountingProxy:
         ValueError: A target is not ``address:port``, two have the same address, or schemes are mixed.
 
     Example:
-        >>> async with CountingProxy(cluster.seeds) as proxy, open_alternator(*proxy.seeds) as client:
+        >>> async with CountingProxy(cluster.seeds) as proxy, open_alternator(*proxy.seeds, discovery=False) as client:
         ...     await client.list_tables()
         ...     proxy.cut("127.0.0.1")
         ...     await client.list_tables()
