@@ -22,6 +22,7 @@ from alternator_trio._actors.messages import (
     NodeRegistryMessage,
     RefreshWanted,
 )
+from alternator_trio._core.health import NodeState
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.query_plan import RoundRobinPlan
 from alternator_trio._core.retry import RetryQuota, decide
@@ -204,7 +205,7 @@ class DataPath:
         if now >= self._activity_from.value:
             self._discovery.tell(Activity())
         live = self._live.value
-        plan = RoundRobinPlan(live.ring, next(self._turns), self._rng)
+        plan = RoundRobinPlan(live.ring, live.ring, next(self._turns), self._rng, _state_of)
         node = plan.next_node()
         while True:
             if node is None:
@@ -290,9 +291,14 @@ class DataPath:
                 live = self._live.value
         tried_last = request.tried[-1] if request.tried else None
         request.tried.clear()
-        return live, RoundRobinPlan(live.ring, next(self._turns), self._rng, tried_last)
+        return live, RoundRobinPlan(live.ring, live.ring, next(self._turns), self._rng, _state_of, tried_last)
 
     async def _pause(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
             await self._closed.wait()
             raise ClientClosedError("the client was closed")
+
+
+def _state_of(node: Node) -> NodeState:
+    del node
+    return NodeState.ACTIVE
