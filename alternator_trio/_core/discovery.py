@@ -97,9 +97,11 @@ class Refresh:
         self._failures.append((asked.endpoint, reason))
 
     def give_up(self, reason: str) -> None:
-        """Note that no more answers are waited for."""
+        """Note that no more answers are waited for, and that nobody else is asked."""
         for node in list(self.in_flight):
             self.fail(node, reason)
+        while (node := self.next_candidate()) is not None:
+            self.fail(node, f"not asked: {reason} from others")
 
     def result(self) -> RefreshResult:
         """What all answers so far make together."""
