@@ -213,8 +213,11 @@ class ScriptedNodes:
     async def open_client(
         self, *seeds: str, seed: int = 0, dial: Dial | None = None, **options: object
     ) -> AsyncGenerator[Client]:
-        """A client of these nodes, with the options of `open_alternator`; ``seed`` is its randomness."""
-        config = AlternatorConfig.build(seeds or self.seeds, None, options)
+        """A client of these nodes, with the options of `open_alternator`; ``seed`` is its randomness.
+
+        Health is off unless it is asked for: then nodes take turns from the start, and nobody probes them.
+        """
+        config = AlternatorConfig.build(seeds or self.seeds, None, {"node_health": None, **options})
         async with open_runtime(config, dial=dial or self.dial, rng=random.Random(seed)) as runtime:
             yield Client(runtime)
 

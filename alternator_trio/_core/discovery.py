@@ -97,9 +97,11 @@ class Refresh(abc.ABC):
         self.failures.append((asked, reason))
 
     def give_up(self, reason: str) -> None:
-        """Note that no more answers are waited for."""
+        """Note that no more answers are waited for, and that nobody else is asked."""
         for node in list(self.in_flight):
             self.fail(node, reason)
+        while (unasked := self.next_candidate()) is not None:
+            self.fail(unasked, f"not asked: {reason} from others")
 
     def _is_covered(self, node: Node) -> bool:
         del node

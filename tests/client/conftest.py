@@ -8,6 +8,7 @@ import pytest
 
 from alternator_trio import Client, open_alternator
 from alternator_trio.testing import LocalCluster
+from tests.waiting import all_active
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def cluster() -> AsyncGenerator[LocalCluster, None]:
 @pytest.fixture
 async def client(cluster: LocalCluster) -> AsyncGenerator[Client, None]:
     async with open_alternator(*cluster.seeds) as client:
-        await client.refresh()
+        await all_active(client)
         yield client
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from alternator_trio.client import open_alternator
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.waiting import all_active
 
 
 def key(number):
@@ -22,7 +23,7 @@ async def good_and_impostor(https_cluster):
 async def test_t3_requests_reach_all_discovered_nodes(tls_cluster, tls_proxy, trust):
     """From one seed to three nodes: thirty requests in equal shares, over one connection to each."""
     async with open_alternator(tls_proxy.seeds[0], tls=trust) as client:
-        await client.refresh()
+        await all_active(client)
         for number in range(30):
             await client.put_item(TableName="users", Item=key(number))
         assert all(link.connects == 1 for link in tls_proxy.links.values())

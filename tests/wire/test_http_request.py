@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alternator_trio._wire.http_request import RequestWriter
 from alternator_trio.errors import EncodingError
 from alternator_trio.nodes import Node
+from alternator_trio.routing import RoutingScope
 
 NODE = Node("http", "10.0.0.1", 8000)
 HOSTS = {
@@ -53,7 +54,16 @@ def test_an_operation_is_these_bytes():
 def test_the_question_for_nodes_is_these_bytes():
     """A GET without a body."""
     expected = b"GET /localnodes HTTP/1.1\r\nhost: 10.0.0.1:8000\r\nuser-agent: demo/1\r\n\r\n"
-    assert RequestWriter("demo/1").localnodes(NODE) == expected
+    assert RequestWriter("demo/1").localnodes(NODE, RoutingScope.cluster()) == expected
+
+
+def test_the_question_for_a_rack_names_it():
+    """Names are quoted; a datacenter's question names no rack."""
+    writer = RequestWriter("demo/1")
+    assert writer.localnodes(NODE, RoutingScope.rack("dc 1", "r&b")).startswith(
+        b"GET /localnodes?dc=dc+1&rack=r%26b HTTP/1.1\r\n"
+    )
+    assert writer.localnodes(NODE, RoutingScope.datacenter("dc1")).startswith(b"GET /localnodes?dc=dc1 HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(("host", "node"), HOSTS.items(), ids=HOSTS)
@@ -62,7 +72,7 @@ def test_the_host_field_is_the_nodes_authority(host, node):
     writer = RequestWriter("demo/1")
     fields = writer.fields("GetItem")
     writer.post(NODE, fields, b"")
-    for data in (writer.post(node, fields, b""), writer.localnodes(node)):
+    for data in (writer.post(node, fields, b""), writer.localnodes(node, RoutingScope.cluster())):
         request, _ = events(data)
         assert dict(request.headers)[b"host"] == host.encode()
 
