@@ -165,7 +165,7 @@ async def test_a_refresh_ends_within_five_seconds(autojump_clock):
 
 
 async def test_the_time_is_up_but_an_answer_is_there(autojump_clock):
-    """One node answered, another one, which that answer does not cover, is silent: at five seconds the answer counts."""
+    """One node answered, another, which that answer does not cover, is silent: at five seconds the answer counts."""
     async with ScriptedNodes(["10.0.0.1", "10.0.0.2"]) as nodes:
         nodes[0].lists("10.0.0.1")
         nodes[1].fail_next(Hang(), times=100, operation="localnodes")

@@ -1,0 +1,168 @@
+"""NodeRegistry: what replaces the node list, how messages merge, and who is answered when."""
+
+from __future__ import annotations
+
+import pytest
+import trio.testing
+
+from alternator_trio._actors.messages import (
+    AttemptSettled,
+    DirectContact,
+    DispatcherMessage,
+    NodeRegistryMessage,
+    NodesDiscovered,
+    RingChanged,
+)
+from alternator_trio._actors.node_registry import NodeRegistry
+from alternator_trio._core.live_nodes import LiveNodes
+from alternator_trio._supervision import Inbox, Published, Reply
+from alternator_trio.nodes import Node
+
+A, B, C = (Node("http", f"10.0.0.{number}", 8000) for number in (1, 2, 3))
+MANY = 10_000
+
+
+class Setting:
+    """A registry that knows a seed, with the inbox of a Dispatcher that reads nothing."""
+
+    def __init__(self):
+        self.inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
+        self.dispatcher: Inbox[DispatcherMessage] = Inbox("Dispatcher")
+        self.live = Published(LiveNodes.from_seeds([A], discovered=False))
+        self.registry = NodeRegistry(self.inbox, self.live, self.dispatcher)
+
+    @property
+    def ring(self):
+        return self.live.value.ring
+
+    @property
+    def failures(self):
+        return dict(self.registry.state.failures)
+
+    async def settle(self, *messages):
+        for message in messages:
+            self.inbox.tell(message)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+@pytest.fixture
+async def running(nursery):
+    setting = Setting()
+    nursery.start_soon(setting.registry.run)
+    return setting
+
+
+async def test_a_list_is_published_and_the_dispatcher_is_told(running):
+    """Discovered nodes are the ring, sorted, from then on."""
+    await running.settle(NodesDiscovered(nodes=(C, B)))
+    assert (running.ring, running.live.value.discovered) == ((B, C), True)
+    assert await running.dispatcher.receive(until=0) == RingChanged(live=running.live.value)
+
+
+async def test_an_empty_list_replaces_nothing(running):
+    """Nobody is told of it, and who waits gets the list in force."""
+    await running.settle(NodesDiscovered(nodes=(B, C)))
+    before = running.live.value
+    reply = Reply()
+    await running.settle(NodesDiscovered(nodes=(), replies=(reply,)))
+    assert running.live.value is before
+    assert await reply.wait() is before
+
+
+async def test_the_same_list_is_not_published_again(running):
+    """A refresh that changes nothing wakes nobody."""
+    await running.settle(NodesDiscovered(nodes=(B, C)))
+    before = running.live.value
+    await running.settle(NodesDiscovered(nodes=(C, B, C)))
+    assert running.live.value is before
+    assert running.dispatcher.statistics().told == 1
+
+
+async def test_who_waits_is_answered_after_the_publication(running, nursery):
+    """A caller of refresh finds the new list in force, and the Dispatcher told of it, when its answer comes."""
+    reply, seen = Reply(), []
+
+    async def wait():
+        answer = await reply.wait()
+        seen.append((answer, running.live.value, running.dispatcher.statistics().told))
+
+    nursery.start_soon(wait)
+    await running.settle(NodesDiscovered(nodes=(B,), replies=(reply,)))
+    assert seen == [(running.live.value, running.live.value, 1)]
+    assert seen[0][0].ring == (B,)
+
+
+async def test_lists_that_pile_up_merge_into_the_latest(running):
+    """Two lists in one tick: the later one holds, and those who waited for either are answered with it."""
+    first, second = Reply(), Reply()
+    await running.settle(NodesDiscovered(nodes=(B,), replies=(first,)), NodesDiscovered(nodes=(C,), replies=(second,)))
+    assert running.ring == (C,)
+    assert await first.wait() is await second.wait() is running.live.value
+    assert running.inbox.statistics().merged == 1
+
+
+@pytest.mark.parametrize(("nodes", "room"), [(5, 4096), (100, 40)], ids=["few nodes", "more nodes than room"])
+async def test_ten_thousand_settlements_in_one_tick_lose_no_node_list(running, monkeypatch, nodes, room):
+    """A flood of settlements, of few nodes or of more than there is room for, crowds out nothing but settlements."""
+    monkeypatch.setattr(AttemptSettled, "limit", room)
+    reply = Reply()
+    flood = [AttemptSettled(node=Node("http", f"node-{number % nodes}", 8000), failures=1) for number in range(MANY)]
+    middle = MANY // 2
+    await running.settle(*flood[:middle], NodesDiscovered(nodes=(B, C), replies=(reply,)), *flood[middle:])
+    assert running.ring == (B, C)
+    assert reply.is_settled
+    counts = running.inbox.statistics()
+    assert (counts.told, counts.pending) == (MANY + 1, 0)
+    assert counts.dropped == max(0, nodes - room) * (MANY // nodes)
+    assert sum(running.failures.values()) == MANY - counts.dropped
+
+
+@pytest.mark.parametrize(
+    ("settled", "failures"),
+    [
+        ([(0, 1)], 1),
+        ([(0, 1), (0, 1), (0, 1)], 3),
+        ([(0, 3), (1, 0)], 0),
+        ([(0, 3), (1, 0), (0, 2)], 2),
+        ([(1, 0), (0, 2)], 2),
+        ([(1, 0), (1, 0)], 0),
+        ([(0, 1), (1, 2), (0, 1)], 3),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_settlements_say_the_same_merged_or_one_by_one(running, settled, failures, at_once):
+    """Failures count from the last success on, whether the messages met in the inbox or not."""
+    messages = [AttemptSettled(node=A, successes=good, failures=bad) for good, bad in settled]
+    if at_once:
+        await running.settle(*messages)
+        assert running.inbox.statistics().merged == len(messages) - 1
+    else:
+        for message in messages:
+            await running.settle(message)
+    assert running.failures.get(A, 0) == failures
+
+
+async def test_nodes_are_counted_apart(running):
+    """One node's failures are not another's."""
+    await running.settle(*[AttemptSettled(node=node, failures=1) for node in (A, B, A, A, B)])
+    assert running.failures == {A: 3, B: 2}
+
+
+async def test_an_answer_to_discovery_ends_a_row_of_failures(running):
+    """A node that answers for itself is well; the nodes that it lists have shown nothing."""
+    await running.settle(AttemptSettled(node=A, failures=2), AttemptSettled(node=B, failures=2))
+    await running.settle(DirectContact(node=A))
+    assert running.failures == {B: 2}
+
+
+async def test_a_crash_keeps_the_list(autojump_clock, nodes, crash):
+    """The registry crashes and goes on from its last good state at once: requests notice nothing."""
+    async with nodes.open_client() as client:
+        await client.refresh()
+        crash(client._runtime.registry_inbox)
+        await trio.testing.wait_all_tasks_blocked()
+        assert client.statistics().crashes == 1
+        assert len(client.nodes()) == 3
+        nodes.listed = ["10.0.0.2"]
+        await client.refresh()
+        assert [node.host for node in client.nodes()] == ["10.0.0.2"]
