@@ -289,7 +289,9 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         )
         scope_changed = position != state.position
         actions: list[_Action] = []
-        if live != old:
+        if live == old:
+            live = old
+        else:
             actions.append(_Publish(live=live))
         if live.ring != old.ring or scope_changed:
             actions.append(_TellRing(live=live))

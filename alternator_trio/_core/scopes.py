@@ -38,7 +38,9 @@ def with_answers(lists: Sequence[ScopeList], answers: Iterable[ScopeAnswer]) -> 
     for answer in answers:
         old = changed[answer.position]
         changed[answer.position] = (
-            ScopeList(nodes=tuple(sorted(answer.nodes))) if answer.nodes else dataclasses.replace(old, is_empty=True)
+            ScopeList(nodes=tuple(sorted(set(answer.nodes))))
+            if answer.nodes
+            else dataclasses.replace(old, is_empty=True)
         )
     return tuple(changed)
 

@@ -56,7 +56,8 @@ class RequestWriter:
     def localnodes(self, node: Node, scope: RoutingScope) -> bytes:
         """The question for the node list of a scope; in cluster scope for that of the asked node's datacenter."""
         names = {"dc": scope.datacenter_name, "rack": scope.rack_name}
-        query = urllib.parse.urlencode({key: name for key, name in names.items() if name is not None})
+        given = {key: name for key, name in names.items() if name is not None}
+        query = urllib.parse.urlencode(given, quote_via=urllib.parse.quote)
         path = f"/localnodes?{query}" if query else "/localnodes"
         return self._opening(b"GET %b HTTP/1.1\r\n" % path.encode("ascii"), node) + b"\r\n"
 

@@ -8,28 +8,60 @@ import trio.testing
 from alternator_trio._actors.messages import (
     AttemptSettled,
     DirectContact,
+    DiscoveryMessage,
     DispatcherMessage,
     NodeRegistryMessage,
     NodesDiscovered,
     RingChanged,
 )
-from alternator_trio._actors.node_registry import NodeRegistry
-from alternator_trio._core.live_nodes import LiveNodes
+from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
+from alternator_trio._core.discovery import ScopeAnswer
 from alternator_trio._supervision import Inbox, Published, Reply
+from alternator_trio.instruments import Instrument, Notifier
 from alternator_trio.nodes import Node
+from alternator_trio.routing import NodeHealth, RoutingScope
 
 A, B, C = (Node("http", f"10.0.0.{number}", 8000) for number in (1, 2, 3))
 MANY = 10_000
 
 
-class Setting:
-    """A registry that knows a seed, with the inbox of a Dispatcher that reads nothing."""
+CLUSTER = RoutingScope.cluster().chain
+PATIENT = NodeHealth(active_failure=10**6, quarantine_failure=10**6)
 
+
+def listed(*nodes, position=0, replies=()):
+    return NodesDiscovered(answers=(ScopeAnswer(position=position, nodes=nodes),), replies=replies)
+
+
+class Events(Instrument):
     def __init__(self):
+        self.seen = []
+
+    def scope_changed(self, event):
+        self.seen.append(event)
+
+    def node_state_changed(self, event):
+        self.seen.append(event)
+
+
+class Setting:
+    """A registry that knows a seed, with the inboxes of a Dispatcher and a Discovery that read nothing."""
+
+    def __init__(self, chain=CLUSTER, health=PATIENT):
         self.inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
         self.dispatcher: Inbox[DispatcherMessage] = Inbox("Dispatcher")
-        self.live = Published(LiveNodes.from_seeds([A], discovered=False))
-        self.registry = NodeRegistry(self.inbox, self.live, self.dispatcher)
+        self.discovery: Inbox[DiscoveryMessage] = Inbox("Discovery")
+        self.events = Events()
+        self.live = Published(first_snapshot([A], chain, discovered=False, health=health))
+        self.registry = NodeRegistry(
+            self.inbox,
+            self.live,
+            self.dispatcher,
+            self.discovery,
+            chain=chain,
+            health=health,
+            notifier=Notifier([self.events]),
+        )
 
     @property
     def ring(self):
@@ -37,7 +69,8 @@ class Setting:
 
     @property
     def failures(self):
-        return dict(self.registry.state.failures)
+        standings = self.registry.state.standings
+        return {node: standing.failures for node, standing in standings.items() if standing.failures}
 
     async def settle(self, *messages):
         for message in messages:
@@ -54,26 +87,26 @@ async def running(nursery):
 
 async def test_a_list_is_published_and_the_dispatcher_is_told(running):
     """Discovered nodes are the ring, sorted, from then on."""
-    await running.settle(NodesDiscovered(nodes=(C, B)))
+    await running.settle(listed(C, B))
     assert (running.ring, running.live.value.discovered) == ((B, C), True)
     assert await running.dispatcher.receive(until=0) == RingChanged(live=running.live.value)
 
 
 async def test_an_empty_list_replaces_nothing(running):
     """Nobody is told of it, and who waits gets the list in force."""
-    await running.settle(NodesDiscovered(nodes=(B, C)))
+    await running.settle(listed(B, C))
     before = running.live.value
     reply = Reply()
-    await running.settle(NodesDiscovered(nodes=(), replies=(reply,)))
+    await running.settle(listed(replies=(reply,)))
     assert running.live.value is before
     assert await reply.wait() is before
 
 
 async def test_the_same_list_is_not_published_again(running):
     """A refresh that changes nothing wakes nobody."""
-    await running.settle(NodesDiscovered(nodes=(B, C)))
+    await running.settle(listed(B, C))
     before = running.live.value
-    await running.settle(NodesDiscovered(nodes=(C, B, C)))
+    await running.settle(listed(C, B, C))
     assert running.live.value is before
     assert running.dispatcher.statistics().told == 1
 
@@ -87,7 +120,7 @@ async def test_who_waits_is_answered_after_the_publication(running, nursery):
         seen.append((answer, running.live.value, running.dispatcher.statistics().told))
 
     nursery.start_soon(wait)
-    await running.settle(NodesDiscovered(nodes=(B,), replies=(reply,)))
+    await running.settle(listed(B, replies=(reply,)))
     assert seen == [(running.live.value, running.live.value, 1)]
     assert seen[0][0].ring == (B,)
 
@@ -95,7 +128,7 @@ async def test_who_waits_is_answered_after_the_publication(running, nursery):
 async def test_lists_that_pile_up_merge_into_the_latest(running):
     """Two lists in one tick: the later one holds, and those who waited for either are answered with it."""
     first, second = Reply(), Reply()
-    await running.settle(NodesDiscovered(nodes=(B,), replies=(first,)), NodesDiscovered(nodes=(C,), replies=(second,)))
+    await running.settle(listed(B, replies=(first,)), listed(C, replies=(second,)))
     assert running.ring == (C,)
     assert await first.wait() is await second.wait() is running.live.value
     assert running.inbox.statistics().merged == 1
@@ -106,13 +139,17 @@ async def test_ten_thousand_settlements_in_one_tick_lose_no_node_list(running, m
     """A flood of settlements, of few nodes or of more than there is room for, crowds out nothing but settlements."""
     monkeypatch.setattr(AttemptSettled, "limit", room)
     reply = Reply()
-    flood = [AttemptSettled(node=Node("http", f"node-{number % nodes}", 8000), failures=1) for number in range(MANY)]
+    flood = [
+        AttemptSettled(node=Node("http", f"node-{number % nodes}", 8000), generation=0, failures=1)
+        for number in range(MANY)
+    ]
     middle = MANY // 2
-    await running.settle(*flood[:middle], NodesDiscovered(nodes=(B, C), replies=(reply,)), *flood[middle:])
+    await running.settle(listed(*{message.node for message in flood}))
+    await running.settle(*flood[:middle], listed(B, C, replies=(reply,)), *flood[middle:])
     assert running.ring == (B, C)
     assert reply.is_settled
     counts = running.inbox.statistics()
-    assert (counts.told, counts.pending) == (MANY + 1, 0)
+    assert (counts.told, counts.pending) == (MANY + 2, 0)
     assert counts.dropped == max(0, nodes - room) * (MANY // nodes)
     assert sum(running.failures.values()) == MANY - counts.dropped
 
@@ -132,7 +169,7 @@ async def test_ten_thousand_settlements_in_one_tick_lose_no_node_list(running, m
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_settlements_say_the_same_merged_or_one_by_one(running, settled, failures, at_once):
     """Failures count from the last success on, whether the messages met in the inbox or not."""
-    messages = [AttemptSettled(node=A, successes=good, failures=bad) for good, bad in settled]
+    messages = [AttemptSettled(node=A, generation=0, successes=good, failures=bad) for good, bad in settled]
     if at_once:
         await running.settle(*messages)
         assert running.inbox.statistics().merged == len(messages) - 1
@@ -144,13 +181,17 @@ async def test_settlements_say_the_same_merged_or_one_by_one(running, settled, f
 
 async def test_nodes_are_counted_apart(running):
     """One node's failures are not another's."""
-    await running.settle(*[AttemptSettled(node=node, failures=1) for node in (A, B, A, A, B)])
+    await running.settle(listed(A, B))
+    await running.settle(*[AttemptSettled(node=node, generation=0, failures=1) for node in (A, B, A, A, B)])
     assert running.failures == {A: 3, B: 2}
 
 
 async def test_an_answer_to_discovery_ends_a_row_of_failures(running):
     """A node that answers for itself is well; the nodes that it lists have shown nothing."""
-    await running.settle(AttemptSettled(node=A, failures=2), AttemptSettled(node=B, failures=2))
+    await running.settle(listed(A, B))
+    await running.settle(
+        AttemptSettled(node=A, generation=0, failures=2), AttemptSettled(node=B, generation=0, failures=2)
+    )
     await running.settle(DirectContact(node=A))
     assert running.failures == {B: 2}
 

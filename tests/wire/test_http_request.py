@@ -61,7 +61,7 @@ def test_the_question_for_a_rack_names_it():
     """Names are quoted; a datacenter's question names no rack."""
     writer = RequestWriter("demo/1")
     assert writer.localnodes(NODE, RoutingScope.rack("dc 1", "r&b")).startswith(
-        b"GET /localnodes?dc=dc+1&rack=r%26b HTTP/1.1\r\n"
+        b"GET /localnodes?dc=dc%201&rack=r%26b HTTP/1.1\r\n"
     )
     assert writer.localnodes(NODE, RoutingScope.datacenter("dc1")).startswith(b"GET /localnodes?dc=dc1 HTTP/1.1\r\n")
 
