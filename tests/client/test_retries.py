@@ -17,6 +17,7 @@ from alternator_trio import (
 )
 from alternator_trio._service_errors import ConditionalCheckFailedException
 from alternator_trio.testing import Answer, Close, Fault, Hang, LocalCluster, Reset, Truncate
+from tests.waiting import all_active
 
 KEY = {"id": {"S": "ada"}}
 COUNT_UP = {
@@ -74,7 +75,7 @@ async def test_a_counter_that_was_never_sent_is_repeated(client: Client, cluster
 async def test_ambiguous_writes_can_be_retried(cluster: LocalCluster) -> None:
     """ambiguous_writes="retry" repeats even a counter, as AWS's SDKs do."""
     async with open_alternator(*cluster.seeds, ambiguous_writes="retry") as client:
-        await client.refresh()
+        await all_active(client)
         everywhere(cluster, Reset(executed=True))
         answer = await client.call("UpdateItem", COUNT_UP)
         assert answer["ResponseMetadata"]["RetryAttempts"] == 3
@@ -148,7 +149,7 @@ async def test_no_node_at_all(cluster: LocalCluster) -> None:
 async def test_the_attempt_timeout(cluster: LocalCluster) -> None:
     """A node that accepts and never answers costs one attempt timeout, then the next node answers."""
     async with open_alternator(*cluster.seeds, attempt_timeout=0.2) as client:
-        await client.refresh()
+        await all_active(client)
         cluster.nodes[0].fail_next(Hang())
         cluster.nodes[1].fail_next(Hang())
         with trio.fail_after(5):
@@ -160,7 +161,7 @@ async def test_the_attempt_timeout(cluster: LocalCluster) -> None:
 async def test_attempts_that_all_time_out(cluster: LocalCluster) -> None:
     """The error says how long an attempt was waited for."""
     async with open_alternator(*cluster.seeds, attempt_timeout=0.1) as client:
-        await client.refresh()
+        await all_active(client)
         everywhere(cluster, Hang(), times=4)
         with pytest.raises(AttemptTimeoutError, match=r"0\.1 s") as caught:
             await client.get_item(TableName="users", Key=KEY)
@@ -170,7 +171,7 @@ async def test_attempts_that_all_time_out(cluster: LocalCluster) -> None:
 async def test_the_operation_timeout(cluster: LocalCluster) -> None:
     """operation_timeout bounds all attempts together and says that the write may have happened."""
     async with open_alternator(*cluster.seeds, operation_timeout=0.2) as client:
-        await client.refresh()
+        await all_active(client)
         everywhere(cluster, Hang())
         with pytest.raises(OperationTimeoutError) as caught:
             await client.put_item(TableName="users", Item=KEY)
