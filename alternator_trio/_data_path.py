@@ -17,7 +17,7 @@ import trio
 
 from alternator_trio._actors.messages import Activity, DiscoveryMessage, RefreshWanted
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._core.query_plan import QueryPlan
+from alternator_trio._core.query_plan import QueryPlan, RoundRobinPlan
 from alternator_trio._core.retry import RetryQuota, decide
 from alternator_trio._request import Request
 from alternator_trio._router import Router
@@ -226,6 +226,8 @@ class DataPath:
             now = trio.current_time()
 
     def _succeed(self, request: Request, node: Node, response: HttpResponse) -> dict[str, object]:
+        if request.is_schema_change:
+            self._router.schema_changed(request)
         if request.spent:
             self._quota.refund(request.spent)
         try:
@@ -246,6 +248,7 @@ class DataPath:
 
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""
+        self._router.refused(request, error)
         situation = request.fail(node, error, repeat_anyway=self._config.ambiguous_writes == "retry")
         verdict = decide(situation, request.policy, self._rng)
         if verdict == "indeterminate":
@@ -256,11 +259,13 @@ class DataPath:
         return verdict.delay
 
     async def _lease_elsewhere(self, request: Request, plan: QueryPlan, live: LiveNodes, node: Node) -> Connection:
-        """A lease where there is one: at another node of the plan, or at whichever is free first."""
+        """A lease where there is one: at another node of the plan, or whichever is free first; affinity waits."""
+        if not isinstance(plan, RoundRobinPlan):
+            return await self._pools.wait(node)
         held = plan.instead_of(node, self._pools.could_take)
         lease = None if held is node else self._pools.take(held, trio.current_time())
         if lease is None:
-            lease = await self._pools.wait(None, live.eligible, request.tried)
+            lease = await self._pools.wait(None, (*live.eligible, held), request.tried)
             chosen = lease.node
             if chosen is not held:
                 plan.instead_of(held, lambda candidate: candidate == chosen)

@@ -50,6 +50,7 @@ class Request:
         tried: The nodes that failed since the plan was made.
         spent: Tokens of the retry quota that its retries took.
         last_error: How the last attempt failed.
+        keyed_table: The table by whose partition key it is routed; None for any other plan.
         unknown_outcome: Whether an attempt may have taken effect, or may still do so.
     """
 
@@ -58,6 +59,7 @@ class Request:
         "attempts",
         "body",
         "fields",
+        "keyed_table",
         "last_error",
         "lease",
         "node",
@@ -83,6 +85,7 @@ class Request:
         self.tried: list[Node] = []
         self.spent = 0
         self.last_error: AlternatorError | None = None
+        self.keyed_table: str | None = None
         self.unknown_outcome = False
         self._failures: list[Failure] = []
 

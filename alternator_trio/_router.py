@@ -8,35 +8,66 @@ from __future__ import annotations
 
 import itertools
 import random
-from typing import Final
+from typing import Final, assert_never
 
-from alternator_trio._actors.messages import AttemptSettled, NodeRegistryMessage
+import trio
+
+from alternator_trio._actors.messages import (
+    AttemptSettled,
+    KeyDoubted,
+    KeyNames,
+    KeyResolverMessage,
+    KeyWanted,
+    NodeRegistryMessage,
+    TableChanged,
+)
+from alternator_trio._core.affinity import Batch, Keyed, KeyMissing, NotAffine, batch_order, route
 from alternator_trio._core.health import NodeState
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._core.query_plan import QueryPlan, RoundRobinPlan
+from alternator_trio._core.query_plan import PreferredPlan, QueryPlan, RoundRobinPlan, SeededPlan
 from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio._transport.connection import Connection, Ending
+from alternator_trio.config import AlternatorConfig
+from alternator_trio.errors import AlternatorError, NoLiveNodesError, ServiceError
 from alternator_trio.nodes import Node
 
 __all__ = ["Router"]
 
 # They say that the node is there, and that something behind it is not: neither a failure nor a success of the node.
 _NEUTRAL: Final = frozenset({500, 502, 503, 504})
+_KEY_CHANGES: Final = frozenset({"CreateTable", "DeleteTable"})
+_INVALID: Final = "ValidationException"
 
 
 class Router:
     """Makes plans and reports attempts.
 
     Args:
+        config: Which writes have affinity, and whether they may leave the datacenter.
         live: The node list in force.
+        key_names: The partition keys that are known.
         registry: Who is told how attempts end.
+        keys: Who is told what key is missing, or in doubt.
         rng: For the first turn and the order of retries.
     """
 
-    def __init__(self, live: Published[LiveNodes], registry: Inbox[NodeRegistryMessage], rng: random.Random) -> None:
+    def __init__(
+        self,
+        config: AlternatorConfig,
+        *,
+        live: Published[LiveNodes],
+        key_names: Published[KeyNames],
+        registry: Inbox[NodeRegistryMessage],
+        keys: Inbox[KeyResolverMessage],
+        rng: random.Random,
+    ) -> None:
+        self._affinity = config.key_route_affinity
+        self._writes_cross = config.writes_cross_datacenter
         self._live = live
+        self._key_names = key_names
         self._registry = registry
+        self._keys = keys
         self._rng = rng
         # From a random offset, so that clients that start together do not walk in step.
         self._turns = itertools.count(rng.randrange(2**32))
@@ -46,10 +77,17 @@ class Router:
 
         Args:
             request: What is to be sent.
-            tried_last: The node that the request has just failed on.
+            tried_last: The node that the request has just failed on; affinity keeps to its order all the same.
+
+        Raises:
+            NoLiveNodesError: It is a write, which may not leave the datacenter, and the scope in force does.
         """
-        del request
         live = self._live.value
+        if live.crosses_datacenters and not self._writes_cross and not request.is_read:
+            raise NoLiveNodesError(f"writes stay in the preferred datacenter, and {live.scope} is in force")
+        plan = None if self._affinity is None else self._affine_plan(request, live)
+        if plan is not None:
+            return plan
         return RoundRobinPlan(live.eligible, live.ring, next(self._turns), self._rng, self._state_of, tried_last)
 
     def answered(self, node: Node, live: LiveNodes, status: int) -> None:
@@ -65,6 +103,43 @@ class Router:
             self.answered(node, live, lease.status)
         elif lease.ending is Ending.TIMED_OUT or (lease.ending is None and not lease.was_stale):
             self._registry.tell(AttemptSettled(node=node, generation=live.generation_of(node), failures=1))
+
+    def schema_changed(self, request: Request) -> None:
+        """Note a schema change that succeeded: a table that is new, or gone, has another key, or none."""
+        table = request.parameters.get("TableName")
+        if request.operation in _KEY_CHANGES and isinstance(table, str):
+            self._keys.tell(TableChanged(table=table))
+
+    def refused(self, request: Request, error: AlternatorError) -> None:
+        """Note a refusal: one that is invalid may have been routed by a key that the table has no more."""
+        if request.keyed_table is not None and isinstance(error, ServiceError) and error.code == _INVALID:
+            self._keys.tell(KeyDoubted(table=request.keyed_table))
+
+    def _affine_plan(self, request: Request, live: LiveNodes) -> QueryPlan | None:
+        assert self._affinity is not None  # noqa: S101  # asked only then
+        names = self._key_names.value.names
+        affinity = route(self._affinity.mode, request.operation, request.parameters, names)
+        match affinity:
+            case NotAffine():
+                return None
+            case Keyed(seed=seed, table=table):
+                request.keyed_table = table
+                return SeededPlan(live.ring, seed, self._state_of)
+            case Batch(votes=votes, missing=missing):
+                self._want(missing)
+                return PreferredPlan(batch_order(votes, live.ring), live.ring, self._state_of)
+            case KeyMissing(tables=tables):
+                self._want(tables)
+                return None
+            case _:
+                assert_never(affinity)
+
+    def _want(self, tables: tuple[str, ...]) -> None:
+        now = trio.current_time()
+        known = self._key_names.value
+        for table in tables:
+            if known.is_wanted(table, now):
+                self._keys.tell(KeyWanted(table=table))
 
     def _state_of(self, node: Node) -> NodeState:
         return self._live.value.state_of(node)

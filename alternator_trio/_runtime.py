@@ -12,7 +12,7 @@ import logging
 import math
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import trio
 
@@ -22,12 +22,10 @@ from alternator_trio._actors.key_resolver import KeyResolver
 from alternator_trio._actors.messages import (
     DiscoveryMessage,
     DispatcherMessage,
-    KeyDoubted,
     KeyNames,
     KeyResolverMessage,
     KeyWanted,
     NodeRegistryMessage,
-    TableChanged,
 )
 from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
 from alternator_trio._core.live_nodes import LiveNodes
@@ -89,7 +87,8 @@ class Runtime:
         self._notifier = Notifier(config.instruments)
         first = first_snapshot(config.seed_nodes, self._chain, discovered=not config.discovery, health=self.health)
         self.live: Published[LiveNodes] = Published(first)
-        self.key_names = Published(KeyNames())
+        affinity = config.key_route_affinity
+        self.key_names = Published(KeyNames(names={} if affinity is None else affinity.partition_keys))
         # Without discovery nobody is to be told of activity.
         self._activity_from = Published(float("inf"))
         self.registry_inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
@@ -109,7 +108,14 @@ class Runtime:
             config,
             transport=NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
             live=self.live,
-            router=Router(self.live, self.registry_inbox, rng),
+            router=Router(
+                config,
+                live=self.live,
+                key_names=self.key_names,
+                registry=self.registry_inbox,
+                keys=self.keys_inbox,
+                rng=rng,
+            ),
             activity_from=self._activity_from,
             discovery=self.discovery_inbox,
             writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT),
@@ -133,14 +139,6 @@ class Runtime:
             return await ask(self.keys_inbox, wanted)
         except MessageDroppedError as error:
             raise AlternatorError(f"the key of {table!r} is not looked up: too many tables at once") from error
-
-    def table_changed(self, table: str) -> None:
-        """A table was created or deleted: forget what was found out about its key, and end its cooldown."""
-        self.keys_inbox.tell(TableChanged(table=table))
-
-    def key_doubted(self, table: str) -> None:
-        """A request that was routed by a table's key was refused as invalid: see whether the key is another now."""
-        self.keys_inbox.tell(KeyDoubted(table=table))
 
     async def check_routing(self) -> RoutingCheck:
         """Whether the cluster knows the datacenter and rack of the preferred scope."""
@@ -226,15 +224,18 @@ class Runtime:
 def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
     """From listed hosts to dialled ones; what is wrong with the user's translator is said as an error of the node's."""
 
+    if translate is None:
+        return lambda host: host
+    table = cast("Mapping[str, str]", translate) if isinstance(translate, Mapping) else None
+    function = cast("Callable[[str], str]", translate)
+
     def translated(host: str) -> str:
-        if translate is None:
-            return host
         try:
-            dialled = translate.get(host, host) if isinstance(translate, Mapping) else translate(host)
+            dialled: object = table.get(host, host) if table is not None else function(host)
         except Exception as error:
             raise ConfigurationError(f"address_translator raised for {host!r}: {error!r}") from error
-        problem = host_problem(dialled) if isinstance(dialled, str) else "it is no string"  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's table or function
-        if problem is not None:
+        problem = host_problem(dialled) if isinstance(dialled, str) else "it is no string"
+        if not isinstance(dialled, str) or problem is not None:
             raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: {problem}")
         return dialled
 

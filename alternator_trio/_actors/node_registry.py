@@ -315,10 +315,8 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         return dataclasses.replace(state, probings=probings), wanted
 
     def _scope_event(self, old: int | None, live: LiveNodes) -> ScopeChanged:
-        preferred = self._chain[0].datacenter_name
-        crosses = preferred is not None and live.scope.datacenter_name != preferred
         old_scope = None if old is None else str(self._chain[old])
-        return ScopeChanged(old=old_scope, new=str(live.scope), crosses_datacenters=crosses)
+        return ScopeChanged(old=old_scope, new=str(live.scope), crosses_datacenters=live.crosses_datacenters)
 
 
 def _state_events(old: LiveNodes, new: LiveNodes) -> list[NodeStateChanged]:

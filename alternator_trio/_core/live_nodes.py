@@ -28,6 +28,7 @@ class LiveNodes:
         eligible: Those of the ring that are active; if none is, those in quarantine; empty when all are down.
         scope: The scope in force.
         position: Its place in the chain; 0 is the preferred one.
+        crosses_datacenters: Whether the scope in force leaves the preferred one's datacenter.
         discovered: False as long as the seeds stand in for a node list that no node has given yet.
         known: All nodes of all scopes that have been listed.
         standings: The health of known nodes; a missing one is `HEALTHY`.
@@ -38,6 +39,7 @@ class LiveNodes:
     eligible: tuple[Node, ...]
     scope: RoutingScope
     position: int = 0
+    crosses_datacenters: bool = False
     discovered: bool = False
     known: tuple[Node, ...] = ()
     standings: Mapping[Node, Standing] = dataclasses.field(default_factory=dict[Node, Standing])

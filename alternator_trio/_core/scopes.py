@@ -76,12 +76,14 @@ def snapshot(
 
     active = tuple(node for node in ring if state_of(node) is NodeState.ACTIVE)
     quarantined = () if active else tuple(node for node in ring if state_of(node) is NodeState.QUARANTINED)
+    preferred = chain[0].datacenter_name
     listed = (node for known in lists for node in known.nodes)
     return LiveNodes(
         ring=tuple(ring),
         eligible=active or quarantined,
         scope=chain[position],
         position=position,
+        crosses_datacenters=preferred is not None and chain[position].datacenter_name != preferred,
         discovered=discovered,
         known=tuple(dict.fromkeys((*ring, *listed))),
         standings=standings,
