@@ -89,7 +89,8 @@ class Runtime:
         self._notifier = Notifier(config.instruments)
         first = first_snapshot(config.seed_nodes, self._chain, discovered=not config.discovery, health=self.health)
         self.live: Published[LiveNodes] = Published(first)
-        self.key_names = Published(KeyNames())
+        affinity = config.key_route_affinity
+        self.key_names = Published(KeyNames(names={} if affinity is None else affinity.partition_keys))
         # Without discovery nobody is to be told of activity.
         self._activity_from = Published(float("inf"))
         self.registry_inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
