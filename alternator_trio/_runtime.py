@@ -12,7 +12,7 @@ import logging
 import math
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import trio
 
@@ -223,19 +223,18 @@ class Runtime:
 
 def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
     """From listed hosts to dialled ones; what is wrong with the user's translator is said as an error of the node's."""
-
     if translate is None:
         return lambda host: host
-    table = cast("Mapping[str, str]", translate) if isinstance(translate, Mapping) else None
-    function = cast("Callable[[str], str]", translate)
 
     def translated(host: str) -> str:
         try:
-            dialled: object = table.get(host, host) if table is not None else function(host)
+            dialled: object = translate(host) if callable(translate) else translate.get(host, host)
         except Exception as error:
             raise ConfigurationError(f"address_translator raised for {host!r}: {error!r}") from error
-        problem = host_problem(dialled) if isinstance(dialled, str) else "it is no string"
-        if not isinstance(dialled, str) or problem is not None:
+        if not isinstance(dialled, str):
+            raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: it is no string")
+        problem = host_problem(dialled)
+        if problem is not None:
             raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: {problem}")
         return dialled
 
