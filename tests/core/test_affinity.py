@@ -263,7 +263,7 @@ def ring_of(size):
 
 @given(st.integers(1, 12), st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30), st.randoms())
 def test_a_batch_prefers_the_nodes_with_the_most_votes(size, votes, rng):
-    """A vote is for the first node of its plan; more votes first, then the smaller endpoint, in any order of entries."""
+    """A vote is for the first node of its plan; more votes first, then the smaller endpoint, in any order of them."""
     ring = ring_of(size)
     firsts = [SeededPlan(ring, vote, lambda _: NodeState.ACTIVE).next_node() for vote in votes]
     expected = sorted(set(firsts), key=lambda node: (-firsts.count(node), node.endpoint))

@@ -23,6 +23,8 @@ from alternator_trio._core.health import (
     after_traffic_success,
 )
 from alternator_trio._core.query_plan import PreferredPlan, SeededPlan
+from alternator_trio.config import AlternatorConfig
+from alternator_trio.errors import ConfigurationError
 from alternator_trio.nodes import Node
 from alternator_trio.routing import NodeHealth
 
@@ -113,6 +115,22 @@ def test_the_defaults_of_node_health_are_the_published_ones():
         assert getattr(health, name) == published[f"{name}_threshold"]
     assert health.probe_concurrency == published["probe_concurrency"]
     assert health.probe_timeout * 1000 == published["probe_timeout_ms"]
+
+
+@pytest.mark.parametrize("bound", ["min", "max"])
+def test_probes_at_once_are_bounded_as_published(bound):
+    """The bound itself is accepted, one beyond it is not."""
+    limit = read("defaults")[f"probe_concurrency_{bound}"]
+    assert NodeHealth(probe_concurrency=limit).probe_concurrency == limit
+    with pytest.raises(ConfigurationError, match="probe_concurrency"):
+        NodeHealth(probe_concurrency=limit + (1 if bound == "max" else -1))
+
+
+def test_a_client_has_health_and_no_affinity_unless_told_otherwise():
+    """What a fleet of clients does by default is the same for all."""
+    config, published = AlternatorConfig(seeds=["http://10.0.0.1:8000"]), read("defaults")
+    assert (config.node_health is None) == published["health_disabled"]
+    assert (config.key_route_affinity is not None) == published["key_route_affinity"]
 
 
 def test_the_cooked_words_are_the_published_ones():
