@@ -1,0 +1,83 @@
+"""What may stand on the command line.
+
+Rules: a wrong option is one line on stderr and exit status 2, as a bad value is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from alternator_trio._version import __version__
+from alternator_trio.cli.exits import EXIT_USAGE
+from alternator_trio.cli.settings import Settings
+from alternator_trio.errors import ConfigurationError
+
+__all__ = ["NAME", "parse_arguments"]
+
+NAME: Final = "alternator-trio"
+_DEMO: Final = """\
+Start a cluster of three nodes on this machine, run a mixed load on it, kill a node in the middle, start it again, and
+read everything back. With --seed, do the same on a cluster that runs elsewhere, and kill nothing."""
+_STATUS: Final = """\
+exit status: 0 when every acknowledged write was read back and the application saw no error, 1 when not, 2 for a wrong
+option or a missing extra, 130 when interrupted."""
+
+
+_DEFAULTS: Final = Settings()
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> tuple[Settings, bool]:
+    """Read a command line.
+
+    Args:
+        arguments: What stands behind the command's name; None: this process's.
+
+    Returns:
+        The settings of the demo, and whether its report is to be JSON.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+        SystemExit: An option is unknown, or asks for help or for the version.
+    """
+    parsed = _parser().parse_args(arguments)
+    return _settings(parsed.seconds, parsed.concurrency, parsed.nodes, tuple(parsed.seed)), parsed.json
+
+
+def _settings(seconds: float, concurrency: int, nodes: int | None, seeds: tuple[str, ...]) -> Settings:
+    if nodes is None:
+        nodes = _DEFAULTS.nodes
+    elif seeds:
+        raise ConfigurationError("--nodes: a cluster given by --seed has the nodes that it has")
+    return Settings(seconds=seconds, concurrency=concurrency, nodes=nodes, seeds=seeds)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=NAME, description="A client for ScyllaDB Alternator, built on Trio: its command.")
+    parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="watch the client while a node dies", description=_DEMO, epilog=_STATUS)
+    demo.add_argument(
+        "--seconds", type=float, default=_DEFAULTS.seconds, help="how long the load runs (default: %(default)g)"
+    )
+    demo.add_argument(
+        "--concurrency", type=int, default=_DEFAULTS.concurrency, help="operations in flight (default: %(default)s)"
+    )
+    demo.add_argument("--nodes", type=int, help=f"nodes of the embedded cluster (default: {_DEFAULTS.nodes})")
+    demo.add_argument(
+        "--seed",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a node of a cluster that runs elsewhere, such as http://10.0.0.1:8000; may be repeated",
+    )
+    demo.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else, to stdout")
+    return parser
