@@ -231,7 +231,7 @@ def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
             dialled: object = translate(host) if callable(translate) else translate.get(host, host)
         except Exception as error:
             raise ConfigurationError(f"address_translator raised for {host!r}: {error!r}") from error
-        if not isinstance(dialled, str):
+        if not isinstance(dialled, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's table or function
             raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: it is no string")
         problem = host_problem(dialled)
         if problem is not None:

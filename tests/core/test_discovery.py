@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alternator_trio._core.discovery import MAX_CONTACTS, Refresh
+from alternator_trio._core.discovery import MAX_CONTACTS, ClusterRefresh, ScopeAnswer, ScopeRefresh, united
 from alternator_trio.nodes import Node
 
 A, B, C, D, E = (Node("http", f"10.0.0.{number}", 8000) for number in range(1, 6))
 
 
+class Cluster(ClusterRefresh):
+    """A refresh in cluster scope, with its result taken alone."""
+
+    def __init__(self, known, contacts, seeds):
+        super().__init__((*known, *contacts, *seeds))
+        self.contacts = contacts
+
+    def result(self):
+        whole = united([self], self.contacts)
+        nodes = whole.answers[0].nodes if whole.answers else ()
+        return SimpleNamespace(nodes=nodes, contacts=whole.contacts, answered=whole.answered, failures=whole.failures)
+
+
 def refresh_of(known=(), contacts=(), seeds=()):
-    return Refresh(known=known, contacts=contacts, seeds=seeds)
+    return Cluster(known, contacts, seeds)
 
 
 def asked_by(refresh, answers):
@@ -168,3 +183,37 @@ def test_whatever_the_world_is_like(known, contacts, seeds, world, data):
     assert set(result.nodes) == union
     assert len(result.nodes) == len(union)
     assert {name for name, _ in result.failures} == {node.endpoint for node in failed}
+
+
+def test_one_answer_is_enough_for_a_datacenter_or_a_rack():
+    """Whoever answers knows all nodes of the scope; those asked at the same time are not waited for."""
+    refresh = ScopeRefresh([A, B, C])
+    refresh.next_candidate(), refresh.next_candidate()
+    refresh.answer(B, [B, D])
+    assert (refresh.is_wanting, refresh.next_candidate(), tuple(refresh.nodes)) == (False, None, (B, D))
+
+
+def test_an_empty_answer_is_an_answer_for_a_datacenter_or_a_rack():
+    """It says that there are none: nobody else is asked."""
+    refresh = ScopeRefresh([A, B])
+    assert asked_by(refresh, {A: [], B: [B]}) == [A]
+    assert united([refresh], ()).answers == (ScopeAnswer(position=0, nodes=()),)
+
+
+def test_failed_nodes_are_passed_over_in_a_datacenter_or_a_rack():
+    """The next candidate of the same scope is asked; with none left the scope gave no answer."""
+    refresh = ScopeRefresh([A, B])
+    assert asked_by(refresh, {}) == [A, B]
+    assert united([refresh], ()).answers == ()
+
+
+def test_the_scopes_of_a_chain_make_one_result():
+    """Each that gave an answer has its place; failures and contacts of all are named."""
+    rack, datacenter, cluster = ScopeRefresh([A, B]), ScopeRefresh([B]), ClusterRefresh([B])
+    asked_by(rack, {A: "refused", B: []})
+    asked_by(datacenter, {})
+    asked_by(cluster, {B: [B, C]})
+    result = united([rack, datacenter, cluster], [D])
+    assert result.answers == (ScopeAnswer(position=0, nodes=()), ScopeAnswer(position=2, nodes=(B, C)))
+    assert result.failures == ((A.endpoint, "refused"), (B.endpoint, "refused"))
+    assert (result.answered, result.contacts) == ((B,), (B, D))
