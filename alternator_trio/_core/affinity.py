@@ -49,9 +49,12 @@ class NotAffine:
 
     Attributes:
         why: In words, for whoever asks.
+        doubted: The table when its partition key, as known, is not among the request's attributes: the request is
+            wrong, or the table was created anew with another key.
     """
 
     why: str
+    doubted: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ Affinity: TypeAlias = NotAffine | Keyed | Batch | KeyMissing
 
 _NO_QUALIFYING_WRITE: Final = NotAffine("not an operation that the affinity mode takes")
 _NO_TABLE: Final = NotAffine("no table name")
-_NO_KEY_VALUE: Final = NotAffine("no value of type S, N or B for the partition key")
+_NO_KEY_VALUE: Final = NotAffine("the partition key is not of type S, N or B")
 _NO_VOTES: Final = NotAffine("no entry of the batch has a value of type S, N or B for its partition key")
 
 
@@ -117,7 +120,7 @@ def route(
         >>> route(AffinityMode.ANY_WRITE, "PutItem", item, {})
         KeyMissing(tables=('users',))
         >>> route(AffinityMode.RMW, "PutItem", item, {})
-        NotAffine(why='not an operation that the affinity mode takes')
+        NotAffine(why='not an operation that the affinity mode takes', doubted=None)
     """
     if not qualifies(mode, operation, parameters):
         return _NO_QUALIFYING_WRITE
@@ -129,7 +132,10 @@ def route(
     name = key_names.get(table)
     if name is None:
         return KeyMissing((table,))
-    seed = _hash_in(parameters.get(_KEY_HOLDER[operation]), name)
+    value = _mapping(parameters.get(_KEY_HOLDER[operation])).get(name)
+    if value is None:
+        return NotAffine(f"the partition key {name!r} is not in the request", table)
+    seed = key_hash(_mapping(value))
     return _NO_KEY_VALUE if seed is None else Keyed(seed, table)
 
 

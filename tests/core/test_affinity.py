@@ -153,6 +153,21 @@ def test_a_write_without_a_usable_key_has_no_affinity(parameters):
     assert isinstance(route(ANY_WRITE, "PutItem", parameters, NAMES), NotAffine)
 
 
+@pytest.mark.parametrize("item", [{"uid": {"S": "ada"}}, {"id": None}, {}])
+def test_a_key_that_is_not_in_the_request_casts_doubt_on_its_name(item):
+    """Perhaps the table was created anew with another key: the name is worth looking up again."""
+    doubted = route(ANY_WRITE, "PutItem", {"TableName": "users", "Item": item}, NAMES)
+    assert isinstance(doubted, NotAffine)
+    assert doubted.doubted == "users"
+
+
+def test_a_key_of_another_type_casts_no_doubt():
+    """The name is there; what is wrong is the value."""
+    plain = route(ANY_WRITE, "PutItem", {"TableName": "users", "Item": {"id": {"BOOL": True}}}, NAMES)
+    assert isinstance(plain, NotAffine)
+    assert plain.doubted is None
+
+
 @pytest.mark.parametrize(
     "value",
     [
