@@ -182,7 +182,7 @@ class KeyResolver(Actor[KeyResolverState, KeyResolverMessage, _Action]):
                     return LookupFinished(table=table, error=error, is_permanent=permanent)
             else:
                 return _read(table, answer)
-            await trio.sleep(pause(failures, self._rng))
+            await trio.sleep(pause(failures, self._rng.random()))
 
 
 def _read(table: str, answer: Mapping[str, object]) -> LookupFinished:
