@@ -98,14 +98,14 @@ _Ending: TypeAlias = AlternatorError | OSError | ImportError | _Interrupted | No
 async def _ending_of(demo: Demo) -> _Ending:
     """Run a demo; what ended it early, None if nothing did."""
     ending: _Ending = None
-    async with trio.open_nursery() as nursery:
-        with trio.CancelScope() as scope:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_on_interrupt, scope)
             try:
                 await demo.run()
             except (AlternatorError, OSError, ImportError) as error:  # raised, it would leave the nursery in a group
                 ending = error
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
     return _Interrupted() if scope.cancelled_caught else ending
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Final
 
 import trio
 
@@ -28,6 +29,8 @@ from alternator_trio.errors import ClientStoppedError
 from alternator_trio.testing import Engine, LocalCluster, LocalNode
 
 __all__ = ["Demo"]
+
+_DROP_SECONDS: Final = 15.0
 
 
 class Demo:
@@ -102,7 +105,9 @@ class Demo:
                 finally:
                     self._retries = client.statistics().retries
                     if not self._settings.is_embedded:  # an embedded store goes with its cluster
-                        remark = await drop_table(client, self._table)
+                        remark: str | None = f"table {self._table} may be left behind: dropping it took too long"
+                        with trio.move_on_after(_DROP_SECONDS, shield=True):
+                            remark = await drop_table(client, self._table)
                         self._remarks += [] if remark is None else [remark]
         except ClientStoppedError as error:
             self._tally.failed("client", error)

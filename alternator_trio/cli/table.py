@@ -16,7 +16,6 @@ __all__ = ["drop_table", "fresh_name", "make_table"]
 
 _POLL: Final = 0.5
 _ACTIVE_SECONDS: Final = 60.0
-_DROP_SECONDS: Final = 15.0
 
 
 def fresh_name() -> str:
@@ -45,17 +44,15 @@ async def make_table(client: Client, name: str) -> None:
 
 
 async def drop_table(client: Client, name: str) -> str | None:
-    """Drop the table, also when the caller is being cancelled.
+    """Drop the table.
 
     Returns:
         What became of it, in a sentence; None when it never was.
     """
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + _DROP_SECONDS):
-        try:
-            await client.delete_table(TableName=name)
-        except ResourceNotFoundException:
-            return None
-        except AlternatorError as error:
-            return f"table {name} was left behind: {error}"
-        return f"table {name} was deleted"
-    return f"table {name} may be left behind: it was not deleted within {_DROP_SECONDS:g} s"
+    try:
+        await client.delete_table(TableName=name)
+    except ResourceNotFoundException:
+        return None
+    except AlternatorError as error:
+        return f"table {name} was left behind: {error}"
+    return f"table {name} was deleted"
