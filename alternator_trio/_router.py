@@ -120,7 +120,9 @@ class Router:
         names = self._key_names.value.names
         affinity = route(self._affinity.mode, request.operation, request.parameters, names)
         match affinity:
-            case NotAffine():
+            case NotAffine(doubted=table):
+                if table is not None:
+                    self._keys.tell(KeyDoubted(table=table))
                 return None
             case Keyed(seed=seed, table=table):
                 request.keyed_table = table

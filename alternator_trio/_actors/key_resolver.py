@@ -8,7 +8,6 @@ waits is looked up for again. Nobody is left waiting: a lookup ends, however oft
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -149,7 +148,7 @@ class KeyResolver(Actor[KeyResolverState, KeyResolverMessage, _Action]):
                     reply.settle(name)
             case _Refuse(replies=replies, error=error):
                 for reply in replies:
-                    reply.fail(_copy(error))
+                    reply.fail(error)
             case _Publish():
                 self._publish()
             case _:
@@ -246,10 +245,3 @@ def _doubted(state: KeyResolverState, table: str, now: float) -> _Decision:
 
 def _with_lookup(state: KeyResolverState, table: str, lookup: Lookup) -> KeyResolverState:
     return dataclasses.replace(state, lookups={**state.lookups, table: lookup})
-
-
-def _copy(error: AlternatorError) -> AlternatorError:
-    """An error for one waiter alone: each raise adds to the traceback of the error that is raised."""
-    copied = copy.copy(error)
-    copied.__cause__ = error.__cause__
-    return copied

@@ -19,9 +19,10 @@ from typing import Final, Protocol, TypeAlias
 
 from alternator_trio._core.go_rand import GoRand
 from alternator_trio._core.health import NodeState
+from alternator_trio._core.randomness import Randomness
 from alternator_trio.nodes import Node
 
-__all__ = ["PreferredPlan", "QueryPlan", "Randomness", "RoundRobinPlan", "SeededPlan", "StateOf", "seeded_order"]
+__all__ = ["PreferredPlan", "QueryPlan", "RoundRobinPlan", "SeededPlan", "StateOf", "seeded_order"]
 
 _ACTIVE: Final = NodeState.ACTIVE
 _QUARANTINED: Final = NodeState.QUARANTINED
@@ -29,14 +30,6 @@ _DOWN: Final = NodeState.DOWN
 
 StateOf: TypeAlias = Callable[[Node], NodeState]
 """How a node stands now; asked each time that one is handed out."""
-
-
-class Randomness(Protocol):
-    """What a plan needs of `random.Random`."""
-
-    def random(self) -> float:
-        """A number of [0, 1)."""
-        ...
 
 
 class QueryPlan(Protocol):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import random
 from typing import Final, Literal, TypeAlias
 
+from alternator_trio._core.randomness import Randomness
 from alternator_trio.config import RetryPolicy
 
 __all__ = ["Failure", "Retry", "RetryQuota", "Situation", "Verdict", "decide", "failure_of"]
@@ -108,7 +108,7 @@ class Retry:
 Verdict: TypeAlias = Retry | Literal["give up", "indeterminate"]
 
 
-def decide(situation: Situation, policy: RetryPolicy, rng: random.Random) -> Verdict:
+def decide(situation: Situation, policy: RetryPolicy, rng: Randomness) -> Verdict:
     """What to do after a failed attempt."""
     failure = situation.failure
     if situation.unknown_outcome and not situation.repeatable:
@@ -153,6 +153,6 @@ class RetryQuota:
         self.tokens = min(QUOTA_TOKENS, self.tokens + cost)
 
 
-def _jitter(base: float, attempts: int, ceiling: float, rng: random.Random) -> float:
+def _jitter(base: float, attempts: int, ceiling: float, rng: Randomness) -> float:
     exponent = min(attempts - 1, _MAX_EXPONENT)  # a policy of very many attempts must not overflow
-    return rng.uniform(0.0, min(base * 2.0**exponent, ceiling))
+    return rng.random() * min(base * 2.0**exponent, ceiling)

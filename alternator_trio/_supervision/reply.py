@@ -6,6 +6,7 @@ one who cleans up need not know who was first.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -38,10 +39,10 @@ class Reply(Generic[T]):
         self._finish(lambda: value)
 
     def fail(self, error: Exception) -> None:
-        """Answer with an error, which `wait` raises."""
+        """Answer with an error, of which `wait` raises a copy: several replies may be failed with one error."""
 
         def answer() -> T:
-            raise error
+            raise _own(error) from error.__cause__
 
         self._finish(answer)
 
@@ -55,6 +56,14 @@ class Reply(Generic[T]):
         if self._answer is None:
             self._answer = answer
             self._settled.set()
+
+
+def _own(error: Exception) -> Exception:
+    """An error for one task alone: each raise adds to its traceback, and each caller adds what it knows."""
+    try:
+        return copy.copy(error).with_traceback(None)
+    except Exception:  # noqa: BLE001  # a foreign error whose constructor cannot be called again
+        return error
 
 
 async def ask(inbox: Inbox[M], make: Callable[[Reply[T]], M]) -> T:

@@ -28,8 +28,8 @@ POLICY = RetryPolicy()
 class Greatest(random.Random):
     """Randomness that always draws the upper end, so that a delay shows its bound."""
 
-    def uniform(self, a, b):
-        return b
+    def random(self):
+        return 1.0
 
 
 def situation(failure, *, attempts=1, before=0, unknown=False, repeatable=True):

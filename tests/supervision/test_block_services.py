@@ -197,7 +197,7 @@ async def test_a_supervised_actor_that_gives_up_ends_the_block() -> None:
                 settled.append(crash.value)
             await trio.sleep_forever()
     assert len(settled) == 2
-    assert caught.value.__cause__ is settled[-1]
+    assert repr(caught.value.__cause__) == repr(settled[-1])
 
 
 async def test_a_body_outlives_the_crashes_of_an_actor_that_restarts_for_ever(

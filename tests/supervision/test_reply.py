@@ -38,13 +38,15 @@ async def test_ask_returns_the_answer() -> None:
 
 
 async def test_a_failed_reply_raises_its_error() -> None:
-    """An error given to a reply is what its asker sees."""
+    """An error given to a reply is what its asker sees: a copy, with its cause, as others may be given the same."""
     reply: Reply[str] = Reply()
     error = RuntimeError("no")
+    error.__cause__ = LookupError("why")
     reply.fail(error)
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(RuntimeError, match="no") as caught:
         await reply.wait()
-    assert caught.value is error
+    assert caught.value is not error
+    assert caught.value.__cause__ is error.__cause__
 
 
 @pytest.mark.parametrize("first", ["value", "error"])
