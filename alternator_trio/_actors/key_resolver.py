@@ -230,7 +230,7 @@ def _changed(state: KeyResolverState, table: str) -> _Decision:
     state = dataclasses.replace(state, known=state.known.without(table))
     lookup = state.lookups.get(table)
     if lookup is not None:
-        state = _with_lookup(state, table, dataclasses.replace(lookup, doubted=None, is_stale=True))
+        state = _with_lookup(state, table, dataclasses.replace(lookup, is_stale=True))
     return state, (_Publish(),)
 
 

@@ -130,7 +130,7 @@ class KnownKeys:
 
     def may_doubt(self, table: str, now: float) -> bool:
         """Whether there is a name that may be wrong by now."""
-        return table in self.found and table not in self.given and self.confirmed.get(table, now) <= now
+        return table in self.found and self.confirmed.get(table, now) <= now
 
     def with_name(self, table: str, name: str, *, confirmed_at: float | None = None) -> Self:
         """After a lookup that succeeded.
@@ -154,10 +154,10 @@ class KnownKeys:
             f"An earlier lookup failed so; {table!r} is not looked up again within {COOLDOWN:g} s of it, unless this "
             "client creates the table."
         )
-        still = {other: cooldown for other, cooldown in self.cooldowns.items() if cooldown.until > now}
-        still.pop(table, None)
+        forgotten = self.without(table)
+        still = {other: cooldown for other, cooldown in forgotten.cooldowns.items() if cooldown.until > now}
         cooldown = Cooldown(until=now + COOLDOWN, error=remembered)
-        return dataclasses.replace(self.without(table), cooldowns=_bounded({**still, table: cooldown}))
+        return dataclasses.replace(forgotten, cooldowns=_bounded({**still, table: cooldown}))
 
     def without(self, table: str) -> Self:
         """All that was found out about a table forgotten; what the user said about it stays."""
