@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from alternator_trio.client import open_alternator
+from alternator_trio.routing import NodeHealth
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scripted_nodes import Late
 
@@ -104,13 +105,17 @@ async def test_l5_no_task_fails_when_the_first_refresh_does(autojump_clock, node
     assert max(collections.Counter(request.host for request in nodes.requests_of("localnodes")).values()) == 1
 
 
-async def test_l5_on_real_sockets(cluster, proxy, refreshes):
-    """Two hundred first requests over TCP: one refresh, one ``/localnodes`` in all, connections within their bound."""
-    async with open_alternator(*proxy.seeds, max_connections_per_node=8, active_interval=60.0) as client:
+@pytest.mark.parametrize(("health", "asked"), [(None, 1), (NodeHealth(), 4)], ids=["refresh alone", "with probes"])
+async def test_l5_on_real_sockets(cluster, proxy, refreshes, health, asked):
+    """Two hundred first requests over TCP: one refresh, of one ``/localnodes``, and one probe per node at most."""
+    async with open_alternator(
+        *proxy.seeds, max_connections_per_node=8, active_interval=60.0, node_health=health
+    ) as client:
         await all_at_once(lambda number: get(client, number), 200)
         assert (client.statistics().failed, refreshes.begun) == (0, 1)
-    received = [request.method for node in cluster.nodes for request in node.requests]
-    assert collections.Counter(received) == {"GET": 1, "POST": 200}
+    received = collections.Counter(request.method for node in cluster.nodes for request in node.requests)
+    assert received["POST"] == 200
+    assert 1 <= received["GET"] <= asked
     assert max(link.connects for link in proxy.links.values()) <= 8
 
 
