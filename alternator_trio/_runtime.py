@@ -26,6 +26,7 @@ from alternator_trio._actors.messages import (
     KeyResolverMessage,
     KeyWanted,
     NodeRegistryMessage,
+    TableChanged,
 )
 from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
 from alternator_trio._core.live_nodes import LiveNodes
@@ -139,6 +140,11 @@ class Runtime:
             return await ask(self.keys_inbox, wanted)
         except MessageDroppedError as error:
             raise AlternatorError(f"the key of {table!r} is not looked up: too many tables at once") from error
+
+    def clear_partition_key(self, table: str) -> None:
+        """Forget what was found out about a table's key, and end its cooldown. A name that the user gave stays."""
+        self.data_path.check_usable()
+        self.keys_inbox.tell(TableChanged(table=table))
 
     async def check_routing(self) -> RoutingCheck:
         """Whether the cluster knows the datacenter and rack of the preferred scope."""

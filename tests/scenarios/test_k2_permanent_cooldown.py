@@ -9,7 +9,6 @@ import trio
 from trio.testing import MockClock
 
 from alternator_trio import AlternatorError, DecodingError, KeyRouteAffinity, ServiceError
-from alternator_trio._actors.messages import TableChanged
 from alternator_trio.testing import Answer
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scenarios.lookups import COOLDOWN, NOT_FOUND, answer_lookups, lookups, put, refusal, times
@@ -154,7 +153,7 @@ async def test_k2_clearing_ends_it(autojump_clock, nodes):
     async with nodes.open_client() as client:
         with FAILS:
             await client.partition_key("users")
-        client._runtime.keys_inbox.tell(TableChanged(table="users"))
+        client._runtime.clear_partition_key("users")
         assert await client.partition_key("users") == "id"
 
 
