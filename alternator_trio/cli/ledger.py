@@ -1,10 +1,12 @@
 """What must be in the table: what an owner of keys wrote and was told is written.
 
-Rules: every key has one owner, who does one operation at a time, so what must be there is known exactly; a write of
-unknown outcome that failed leaves two possibilities, both of which are right until the next acknowledged write. No I/O.
+Rules: every key has one owner, who does one operation at a time, so what must be there is known exactly, but for this:
 
-A late effect looks like a loss: an attempt that was given up may still reach its node after newer writes of the same
-key. Nothing of the kind happens unless attempts time out; it would show as an older edition.
+* A write of unknown outcome that failed leaves two possibilities, both right until the next acknowledged write.
+* No attempt can be recalled. One that was given up may take effect after its repetition, and after newer writes: what
+  a repeated write wrote may come back. That is no lost write, and not what was acknowledged either: it is *overtaken*.
+
+No I/O.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ EDITION: Final = "edition"
 """A number that grows with every write of an owner."""
 
 Item: TypeAlias = "Mapping[str, types.AttributeValue]"
-MismatchKind: TypeAlias = Literal["missing", "different", "not deleted"]
+MismatchKind: TypeAlias = Literal["missing", "different", "not deleted", "overtaken"]
 
 
 class Key(NamedTuple):
@@ -48,7 +50,8 @@ class Mismatch:
     Attributes:
         key: The key, ``shelf/slot``.
         kind: ``"missing"``: an acknowledged write is gone; ``"different"``: another item is there;
-            ``"not deleted"``: an item is there although its deletion was acknowledged.
+            ``"not deleted"``: an item is there although its deletion was acknowledged; ``"overtaken"``: what is there
+            is an earlier write of which an attempt was given up.
         expected: The edition that must be there; None for none.
         found: The edition that was found; None for none.
 
@@ -85,11 +88,12 @@ class Ledger:
         'shelf-1/slot-1: missing (edition 7 was acknowledged, nothing was found)'
     """
 
-    __slots__ = ("_items", "_possible", "acknowledged")
+    __slots__ = ("_given_up", "_items", "_possible", "acknowledged")
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._items: dict[Key, Item | None] = dict.fromkeys(keys)
-        self._possible: dict[Key, list[Item | None]] = {}
+        self._possible: dict[Key, set[str | None]] = {}  # editions
+        self._given_up: dict[Key, set[str | None]] = {}  # the same
         self.acknowledged = 0
 
     def __contains__(self, key: object) -> bool:
@@ -109,17 +113,26 @@ class Ledger:
         """What was acknowledged last; None: nothing, or a deletion."""
         return self._items[key]
 
-    def acknowledge(self, changes: Mapping[Key, Item | None]) -> None:
-        """Note writes that succeeded; None is a deletion."""
+    def acknowledge(self, changes: Mapping[Key, Item | None], *, repeated: bool = False) -> None:
+        """Note writes that succeeded.
+
+        Args:
+            changes: What they left; None is a deletion.
+            repeated: Whether it took more than one attempt.
+        """
         self._items.update(changes)
-        for key in changes:
-            self._possible.pop(key, None)
         self.acknowledged += len(changes)
+        for key, item in changes.items():
+            given_up = self._possible.pop(key, set())
+            if repeated:
+                given_up.add(_edition(item))
+            if given_up:
+                self._given_up.setdefault(key, set()).update(given_up)
 
     def doubt(self, changes: Mapping[Key, Item | None]) -> None:
         """Note writes that failed but may have happened."""
         for key, item in changes.items():
-            self._possible.setdefault(key, []).append(item)
+            self._possible.setdefault(key, set()).add(_edition(item))
 
     def settle(self, key: Key, found: Item | None) -> None:
         """Note that a read found a write of unknown outcome done."""
@@ -129,10 +142,16 @@ class Ledger:
     def judge(self, key: Key, found: Item | None) -> Mismatch | None:
         """What is wrong with what was read; None when it is right."""
         expected = self._items.get(key)
-        if found == expected or found in self._possible.get(key, ()):
+        edition = _edition(found)
+        if found == expected or edition in self._possible.get(key, ()):
             return None
         kind: MismatchKind = "missing" if found is None else "not deleted" if expected is None else "different"
-        return Mismatch(key="/".join(key), kind=kind, expected=_edition(expected), found=_edition(found))
+        if key in self._given_up:
+            if edition == _edition(expected):
+                return None  # an update of an item that was overtaken unseen: the rest of it cannot be known
+            if edition in self._given_up[key]:
+                kind = "overtaken"
+        return Mismatch(key="/".join(key), kind=kind, expected=_edition(expected), found=edition)
 
     def judge_page(self, shelf: str, items: Sequence[Item], last: Key | None) -> list[Mismatch]:
         """What is wrong with a page of a shelf that was read from its beginning.

@@ -17,7 +17,7 @@ from alternator_trio.errors import AlternatorError
 if TYPE_CHECKING:
     from alternator_trio import types
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "was_repeated"]
 
 A = TypeVar("A", bound=Mapping[str, object])
 
@@ -53,6 +53,14 @@ class Meter:
                 self._tally.failed(operation, error)
             raise
         now = trio.current_time()
-        metadata = cast("types.ResponseMetadata", result["ResponseMetadata"])
-        self._tally.succeeded(operation, began_in, metadata, seconds=now - began, now=now)
+        self._tally.succeeded(operation, began_in, _metadata(result), seconds=now - began, now=now)
         return result
+
+
+def was_repeated(answer: Mapping[str, object]) -> bool:
+    """Whether it took more than one attempt."""
+    return _metadata(answer)["RetryAttempts"] > 0
+
+
+def _metadata(answer: Mapping[str, object]) -> types.ResponseMetadata:
+    return cast("types.ResponseMetadata", answer["ResponseMetadata"])

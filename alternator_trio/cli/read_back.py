@@ -34,7 +34,8 @@ class Verification:
         absent: Keys that must not be there: deleted, or never written.
         unread: Keys that could not be read.
         lost: Keys under which something else was found than was acknowledged.
-        examples: Some of them.
+        overtaken: Keys under which an earlier write was found, of which an attempt had been given up.
+        examples: Some of both.
     """
 
     acknowledged_writes: int
@@ -42,12 +43,13 @@ class Verification:
     absent: int
     unread: int
     lost: int
+    overtaken: int
     examples: tuple[Mismatch, ...]
 
     @property
     def is_complete(self) -> bool:
         """Whether every acknowledged write was read back."""
-        return not self.unread and not self.lost
+        return not (self.unread or self.lost or self.overtaken)
 
 
 @dataclasses.dataclass(slots=True)
@@ -75,12 +77,14 @@ async def read_back(
     async with trio.open_nursery() as nursery:
         for _ in range(concurrency):
             nursery.start_soon(_read_shelves, client, table, shelves, findings, tally)
+    overtaken = sum(mismatch.kind == "overtaken" for mismatch in findings.mismatches)
     return Verification(
         acknowledged_writes=sum(ledger.acknowledged for ledger in ledgers),
         present=findings.present,
         absent=findings.absent,
         unread=findings.unread,
-        lost=len(findings.mismatches),
+        lost=len(findings.mismatches) - overtaken,
+        overtaken=overtaken,
         examples=tuple(findings.mismatches[:_KEPT]),
     )
 

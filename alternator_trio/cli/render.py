@@ -18,6 +18,7 @@ from rich.text import Text
 
 from alternator_trio.cli.charts import bar, sparkline
 from alternator_trio.cli.latencies import LatencySummary
+from alternator_trio.cli.ledger import Mismatch
 from alternator_trio.cli.report import IndeterminateWrites, PhaseReport, Report
 from alternator_trio.cli.ticker import short_name
 
@@ -28,6 +29,7 @@ _BESIDE_BAR: Final = 22  # columns for a row's bound and its count
 _NARROW: Final = 60
 _PHASE_TITLES: Final = {"before": "before", "during": "node down", "after": "after"}
 _WIDEST: Final = 100
+_LISTED: Final = 8  # errors and mismatches; JSON has more
 _GOOD_NEWS: Final = frozenset({"started", "used again"})
 _MILLISECOND: Final = 0.001
 
@@ -180,6 +182,8 @@ def _outcome(report: Report) -> RenderableType:
     table.add_row("errors seen by the application", _errors(report))
     table.add_row("retries, unseen by it", f"{report.retries:,}")
     table.add_row("indeterminate writes", _indeterminate(report.indeterminate_writes))
+    if report.misread_examples:
+        table.add_row("reads of the load", _reads(report))
     table.add_row("read back", _read_back(report))
     for remark in report.remarks:
         table.add_row("remark", remark)
@@ -188,8 +192,10 @@ def _outcome(report: Report) -> RenderableType:
 
 def _errors(report: Report) -> RenderableType:
     lines = [Text(f"{report.total_errors:,}", style="bold red" if report.total_errors else "bold green")]
-    for what, count in report.errors.items():
-        lines.append(Text(f"{count:,} of {what}: {report.error_examples.get(what, '')}"))
+    listed = list(report.errors.items())[:_LISTED]
+    lines += [Text(f"{count:,} of {what}: {report.error_examples.get(what, '')}") for what, count in listed]
+    if len(report.errors) > _LISTED:
+        lines.append(Text(f"and {len(report.errors) - _LISTED:,} other kinds of error"))
     return Group(*lines)
 
 
@@ -208,18 +214,30 @@ def _read_back(report: Report) -> RenderableType:
     if checked is None:
         lines.append(Text("not done", style="bold yellow"))
     else:
-        lines.append(
-            Text(
-                f"{checked.acknowledged_writes:,} acknowledged writes left {checked.present:,} items under "
-                f"{checked.present + checked.absent:,} keys; {checked.lost:,} lost, {checked.unread:,} unread",
-                style="bold green" if checked.is_complete else "bold red",
-            )
+        text = (
+            f"{checked.acknowledged_writes:,} acknowledged writes left {checked.present:,} items under "
+            f"{checked.present + checked.absent:,} keys; {checked.lost:,} lost, {checked.unread:,} unread"
         )
-        lines += [Text(str(mismatch), style="red") for mismatch in checked.examples]
-    if report.wrong_reads:
-        lines.append(Text(f"{report.wrong_reads:,} reads during the load were wrong", style="bold red"))
-        lines += [Text(str(mismatch), style="red") for mismatch in report.wrong_read_examples]
+        if checked.overtaken:
+            text += f", {checked.overtaken:,} overtaken by an earlier attempt"
+        lines.append(Text(text, style="bold green" if checked.is_complete else "bold red"))
+        lines += _mismatches(checked.examples)
     return Group(*lines)
+
+
+def _reads(report: Report) -> RenderableType:
+    """What reads during the load found that they should not."""
+    lines: list[Text] = []
+    if report.wrong_reads:
+        lines.append(Text(f"{report.wrong_reads:,} did not find what was acknowledged", style="bold red"))
+    if report.overtaken_reads:
+        text = f"{report.overtaken_reads:,} found what a repeated write had written earlier: writes are at-least-once"
+        lines.append(Text(text, style="yellow"))
+    return Group(*lines, *_mismatches(report.misread_examples))
+
+
+def _mismatches(examples: Sequence[Mismatch]) -> list[Text]:
+    return [Text(str(mismatch)) for mismatch in examples[:_LISTED]]
 
 
 def _duration(seconds: float) -> str:

@@ -79,7 +79,9 @@ class Report:
         retries: Attempts beyond the first, of all operations of the client.
         indeterminate_writes: Writes whose outcome the client could not tell.
         wrong_reads: Reads during the load that found something else than was acknowledged.
-        wrong_read_examples: Some of them.
+        overtaken_reads: Reads that found an earlier write, of which an attempt had been given up. That is no failure:
+            what a repeated write wrote may come back, until it is written again.
+        misread_examples: Some of both.
         phases: By name, in order.
         latency: Percentiles over the whole run; None without an answer.
         histogram: The same latencies, counted.
@@ -104,7 +106,8 @@ class Report:
     retries: int
     indeterminate_writes: IndeterminateWrites
     wrong_reads: int
-    wrong_read_examples: tuple[Mismatch, ...]
+    overtaken_reads: int
+    misread_examples: tuple[Mismatch, ...]
     phases: Mapping[str, PhaseReport]
     latency: LatencySummary | None
     histogram: tuple[Bar, ...]
@@ -127,7 +130,6 @@ class Report:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why this is no success; empty when it is one."""
-        verification = self.verification
         found: list[str] = []
         if self.total_errors:
             found.append(f"the application saw {_count(self.total_errors, 'error')}")
@@ -135,16 +137,7 @@ class Report:
             found.append(f"{_count(self.wrong_reads, 'read')} did not find what was acknowledged")
         if self.indeterminate_writes.unresolved:
             found.append(f"{_count(self.indeterminate_writes.unresolved, 'indeterminate write')} could not be resolved")
-        if verification is None:
-            found.append("nothing was read back")
-        else:
-            if verification.lost:
-                found.append(f"{_count(verification.lost, 'key')} did not hold what was acknowledged")
-            if verification.unread:
-                found.append(f"{_count(verification.unread, 'key')} could not be read back")
-            if not verification.acknowledged_writes:
-                found.append("no write was acknowledged")
-        return tuple(found)
+        return (*found, *_problems_of(self.verification))
 
     @property
     def exit_status(self) -> int:
@@ -197,7 +190,8 @@ def make_report(
             total=tally.indeterminate, found_done=tally.happened, found_not_done=tally.not_happened
         ),
         wrong_reads=tally.wrong_reads,
-        wrong_read_examples=tuple(tally.mismatches),
+        overtaken_reads=tally.overtaken_reads,
+        misread_examples=tuple(tally.mismatches),
         phases=phases,
         latency=latencies.summary(),
         histogram=latencies.bars(),
@@ -207,6 +201,21 @@ def make_report(
         verification=verification,
         remarks=remarks,
     )
+
+
+def _problems_of(verification: Verification | None) -> list[str]:
+    if verification is None:
+        return ["nothing was read back"]
+    found: list[str] = []
+    if verification.lost:
+        found.append(f"{_count(verification.lost, 'key')} did not hold what was acknowledged")
+    if verification.overtaken:
+        found.append(f"{_count(verification.overtaken, 'key')} held what a repeated write had written earlier")
+    if verification.unread:
+        found.append(f"{_count(verification.unread, 'key')} could not be read back")
+    if not verification.acknowledged_writes:
+        found.append("no write was acknowledged")
+    return found
 
 
 def _phase_report(tally: Tally, phase: Phase, nodes: tuple[str, ...]) -> PhaseReport:

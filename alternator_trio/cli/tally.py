@@ -86,7 +86,8 @@ class Tally:
         timeline: Answers in each of as many equal parts of the run.
         events: What happened to the cluster.
         wrong_reads: Reads that found something else than was acknowledged.
-        mismatches: Some of them.
+        overtaken_reads: Reads that found an earlier write, of which an attempt had been given up.
+        mismatches: Some of both.
         happened: Indeterminate writes that a read found done.
         not_happened: Indeterminate writes that a read found not done.
         indeterminate: Indeterminate writes.
@@ -103,6 +104,7 @@ class Tally:
         self.timeline = [0] * TIMELINE_SLICES
         self.events: list[Event] = []
         self.wrong_reads = 0
+        self.overtaken_reads = 0
         self.mismatches: list[Mismatch] = []
         self.indeterminate = 0
         self.happened = 0
@@ -183,5 +185,10 @@ class Tally:
 
     def misread(self, mismatches: list[Mismatch]) -> None:
         """Reads found something else than was acknowledged; an empty list is fine."""
-        self.wrong_reads += len(mismatches)
-        self.mismatches.extend(mismatches[: _KEPT - len(self.mismatches)])
+        for mismatch in mismatches:
+            if mismatch.kind == "overtaken":
+                self.overtaken_reads += 1
+            else:
+                self.wrong_reads += 1
+            if len(self.mismatches) < _KEPT and mismatch not in self.mismatches:
+                self.mismatches.append(mismatch)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from alternator_trio.cli.ledger import EDITION, SHELF, SLOT, Item, Key, Ledger, key_of
-from alternator_trio.cli.meter import Meter
+from alternator_trio.cli.meter import Meter, was_repeated
 from alternator_trio.cli.tally import Tally
 from alternator_trio.client import Client
 from alternator_trio.errors import AlternatorError
@@ -137,26 +137,28 @@ class Worker:
             {"DeleteRequest": {"Key": key.attributes}} if item is None else {"PutRequest": {"Item": item}}
             for key, item in changes.items()
         ]
+        repeated = False
         try:
             while requests:
                 call = self._client.batch_write_item(RequestItems={self._table: requests})
                 answer = await self._meter.measure("BatchWriteItem", call)
+                repeated = repeated or was_repeated(answer)
                 requests = answer["UnprocessedItems"].get(self._table, [])
         except AlternatorError:
             self.ledger.doubt(changes)  # a failed batch may have done any part of its work
             raise
-        self.ledger.acknowledge(changes)
+        self.ledger.acknowledge(changes, repeated=repeated)
 
     async def _write(
         self, kind: str, call: Awaitable[Mapping[str, object]], changes: Mapping[Key, Item | None]
     ) -> None:
         try:
-            await self._meter.measure(kind, call)
+            answer = await self._meter.measure(kind, call)
         except AlternatorError as error:
             if error.may_have_happened:
                 self.ledger.doubt(changes)
             raise
-        self.ledger.acknowledge(changes)
+        self.ledger.acknowledge(changes, repeated=was_repeated(answer))
 
     async def _get(self) -> None:
         key = self._any_key()

@@ -45,7 +45,7 @@ def tally():
 
 @pytest.fixture
 def verification():
-    return Verification(acknowledged_writes=900, present=500, absent=100, unread=0, lost=0, examples=())
+    return Verification(acknowledged_writes=900, present=500, absent=100, unread=0, lost=0, overtaken=0, examples=())
 
 
 @pytest.fixture
@@ -73,7 +73,8 @@ def report(verification):
         retries=36,
         indeterminate_writes=IndeterminateWrites(total=3, found_done=2, found_not_done=1),
         wrong_reads=0,
-        wrong_read_examples=(),
+        overtaken_reads=0,
+        misread_examples=(),
         phases={"before": phase(None), "during": phase(1), "after": phase(None)},
         latency=LATENCY,
         histogram=(

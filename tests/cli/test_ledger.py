@@ -78,6 +78,48 @@ def test_a_read_that_settles_a_doubt_is_no_acknowledged_write():
 
 
 @pytest.mark.parametrize(
+    ("found", "kind"),
+    [(item(ONE, 3), None), (item(ONE, 2), "overtaken"), (item(ONE, 1), "different"), (None, "missing")],
+)
+def test_what_a_repeated_write_wrote_may_come_back(found, kind):
+    """An attempt that was given up took effect after a newer write: that is not a lost write."""
+    ledger = ledger_of(1)
+    ledger.acknowledge({ONE: item(ONE, 2)}, repeated=True)
+    ledger.acknowledge({ONE: item(ONE, 3)})
+    mismatch = ledger.judge(ONE, found)
+    assert (mismatch and mismatch.kind) == kind
+
+
+@pytest.mark.parametrize(("found", "kind"), [(None, "overtaken"), (item(ONE, 1), "different")])
+def test_a_repeated_deletion_may_come_back(found, kind):
+    """And take a newer item with it."""
+    ledger = ledger_of(1)
+    ledger.acknowledge({ONE: None}, repeated=True)
+    ledger.acknowledge({ONE: item(ONE, 2)})
+    mismatch = ledger.judge(ONE, found)
+    assert mismatch is not None
+    assert mismatch.kind == kind
+
+
+def test_a_write_that_failed_may_come_back_as_well():
+    """Its attempts were all given up, and a newer write does not recall them."""
+    ledger = ledger_of(1)
+    ledger.doubt({ONE: item(ONE, 2)})
+    ledger.acknowledge({ONE: item(ONE, 3)})
+    mismatch = ledger.judge(ONE, item(ONE, 2))
+    assert mismatch is not None
+    assert mismatch.kind == "overtaken"
+
+
+def test_an_update_of_an_overtaken_item_is_judged_by_its_edition():
+    """What else is in it depends on what it met."""
+    ledger = ledger_of(1)
+    ledger.acknowledge({ONE: item(ONE, 2)}, repeated=True)
+    ledger.acknowledge({ONE: item(ONE, 3)})
+    assert ledger.judge(ONE, {**item(ONE, 3), "note": {"S": "of an earlier edition"}}) is None
+
+
+@pytest.mark.parametrize(
     ("slots", "last", "wrong"),
     [
         ([1, 2, 3], None, []),

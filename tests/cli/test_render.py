@@ -83,6 +83,20 @@ def test_errors_are_listed_with_an_example(report, changed):
     assert "3 of PutItem: ConnectError: refused" in words(drawn(failed, 100))
 
 
+def test_many_kinds_of_error_are_cut_short(report, changed):
+    """A cluster that is away does not fill the screen."""
+    errors = {f"Operation{number}: ConnectError": 1 for number in range(12)}
+    assert "and 4 other kinds of error" in words(drawn(changed(report, errors=errors), 100))
+
+
+def test_overtaken_reads_are_explained(report, changed):
+    """With the key, and why it is no loss."""
+    overtaken = Mismatch(key="worker-1/slot-1", kind="overtaken", expected="7", found="5")
+    text = words(drawn(changed(report, overtaken_reads=1, misread_examples=(overtaken,)), 120))
+    assert "1 found what a repeated write had written earlier: writes are at-least-once" in text
+    assert "worker-1/slot-1: overtaken (edition 7 was acknowledged, edition 5 was found)" in text
+
+
 def test_a_run_without_an_outage_has_one_column(report, changed):
     """A cluster of one's own loses no node."""
     quiet = changed(report, embedded=False, phases={"before": report.phases["before"]}, events=())

@@ -42,6 +42,7 @@ def test_any_problem_is_a_failure(report, changed, changes, problem):
     ("changes", "problem"),
     [
         ({"lost": 1}, "1 key did not hold what was acknowledged"),
+        ({"overtaken": 2}, "2 keys held what a repeated write had written earlier"),
         ({"unread": 64}, "64 keys could not be read back"),
         ({"acknowledged_writes": 0}, "no write was acknowledged"),
     ],
@@ -51,6 +52,11 @@ def test_an_incomplete_verification_is_a_failure(report, verification, changed, 
     failed = changed(report, verification=changed(verification, **changes))
     assert failed.problems == (problem,)
     assert failed.exit_status == 1
+
+
+def test_an_overtaken_read_is_no_failure(report, changed):
+    """Writes that are repeated are at-least-once; what counts is what is there in the end."""
+    assert changed(report, overtaken_reads=3).exit_status == 0
 
 
 def test_an_interrupted_run_has_a_status_of_its_own(report, changed):

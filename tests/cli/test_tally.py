@@ -80,10 +80,17 @@ def test_errors_are_counted_by_what_they_are_with_one_example():
 
 
 def test_wrong_reads_are_all_counted_and_some_kept():
-    """A thousand of them do not fill the report."""
+    """A thousand of them do not fill the report, nor does one key that is read again and again."""
     tally = tally_at(BEFORE)
-    wrong = Mismatch(key="a/b", kind="missing", expected="1", found=None)
-    for _ in range(7):
-        tally.misread([wrong] * 5)
-    assert tally.wrong_reads == 35
-    assert len(tally.mismatches) == 20
+    for number in range(35):
+        wrong = Mismatch(key=f"a/{number}", kind="missing", expected="1", found=None)
+        tally.misread([wrong, wrong])
+    assert tally.wrong_reads == 70
+    assert [mismatch.key for mismatch in tally.mismatches] == [f"a/{number}" for number in range(20)]
+
+
+def test_overtaken_reads_are_counted_apart():
+    """They are no loss."""
+    tally = tally_at(BEFORE)
+    tally.misread([Mismatch(key="a/b", kind="overtaken", expected="2", found="1")])
+    assert (tally.wrong_reads, tally.overtaken_reads) == (0, 1)
