@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import threading
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -83,23 +84,28 @@ class DataPath:
         self._writer = writer
         self._quota = quota
         self._rng = rng
+        self._is_closed = False
         self._closed = trio.Event()
         self._pid = os.getpid()
-        self._token = trio.lowlevel.current_trio_token()
+        self._thread = threading.get_ident()
         self.begun = 0
         self.retries = 0
         self.failed = 0
 
     def close(self) -> None:
         """Turn away what comes from now on, and end what waits here."""
+        self._is_closed = True
         self._closed.set()
 
-    async def perform(self, operation: str, parameters: Mapping[str, object]) -> dict[str, object]:
+    async def perform(
+        self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy | None = None
+    ) -> dict[str, object]:
         """Carry out one operation.
 
         Args:
             operation: Its name.
             parameters: Wire-shaped; binary values may be bytes.
+            policy: How often it may be tried; None: as configured.
 
         Returns:
             The result, wire-shaped, with ``ResponseMetadata``.
@@ -107,11 +113,29 @@ class DataPath:
         Raises:
             AlternatorError: See the tree in `alternator_trio.errors`.
         """
-        return await self._perform(operation, parameters, self._config.retry)
+        self.check_usable()
+        self.begun += 1
+        request = None
+        try:
+            fields = self._writer.fields(operation)
+            body = encode_object(parameters)
+            request = Request(operation, parameters, policy or self._config.retry, fields, body)
+            seconds = self._config.operation_timeout
+            if seconds is None:
+                return await self._run(request)
+            with trio.CancelScope(deadline=trio.current_time() + seconds):
+                return await self._run(request)
+            request.interrupt()
+            raise OperationTimeoutError(f"not done within {seconds:g} s")
+        except AlternatorError as error:
+            self.failed += 1
+            if request is not None:
+                request.complete(error)
+            raise
 
     async def perform_once(self, operation: str, parameters: Mapping[str, object]) -> dict[str, object]:
         """Like `perform`, with a single attempt: for callers that have retries of their own."""
-        return await self._perform(operation, parameters, _ONCE)
+        return await self.perform(operation, parameters, _ONCE)
 
     async def ask_localnodes(self, node: Node, scope: RoutingScope, seconds: float) -> LocalNodes:
         """Ask one node for the node list of a scope, over the same connections as everything else.
@@ -119,11 +143,13 @@ class DataPath:
         Raises:
             AlternatorError: There is no usable answer.
         """
-        lease = self._pools.take(node, trio.current_time())
+        now = trio.current_time()
+        lease = self._pools.take(node, now)
         if lease is None:
             lease = await self._pools.wait(node)
+            now = trio.current_time()
         wire_request = self._writer.localnodes(node, scope)
-        response = await self._transport.attempt(lease, wire_request, seconds, MAX_LOCALNODES_BYTES)
+        response = await self._transport.attempt(lease, wire_request, now, seconds, MAX_LOCALNODES_BYTES)
         if response.status != _OK:
             raise ProtocolError(f"status {response.status}", node=node.endpoint)
         try:
@@ -156,38 +182,19 @@ class DataPath:
 
     def check_usable(self) -> None:
         """Raise `ClientClosedError` after the block's end, after a fork, and in another Trio run."""
-        if self._closed.is_set():
-            raise ClientClosedError("the client's block has ended")
-        if os.getpid() != self._pid:
-            raise ClientClosedError("the client was opened before a fork; open one in this process")
-        if trio.lowlevel.current_trio_token() is not self._token:
-            raise ClientClosedError("the client belongs to another Trio run")
+        # Asked for every operation: all three at once, and only then which one it was. A client's Trio run owns its
+        # thread, and another run in the same thread begins after the block has ended.
+        if self._is_closed or os.getpid() != self._pid or threading.get_ident() != self._thread:
+            raise self._refusal()
 
     # Below: the parts of the above.
 
-    async def _perform(
-        self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy
-    ) -> dict[str, object]:
-        self.check_usable()
-        self.begun += 1
-        try:
-            fields = self._writer.fields(operation)
-            request = Request(operation, parameters, policy, fields, encode_object(parameters))
-        except AlternatorError:
-            self.failed += 1
-            raise
-        try:
-            seconds = self._config.operation_timeout
-            if seconds is None:
-                return await self._run(request)
-            with trio.CancelScope(deadline=trio.current_time() + seconds):
-                return await self._run(request)
-            request.interrupt()
-            raise OperationTimeoutError(f"not done within {seconds:g} s")
-        except AlternatorError as error:
-            self.failed += 1
-            request.complete(error)
-            raise
+    def _refusal(self) -> ClientClosedError:
+        if self._is_closed:
+            return ClientClosedError("the client's block has ended")
+        if os.getpid() != self._pid:
+            return ClientClosedError("the client was opened before a fork; open one in this process")
+        return ClientClosedError("the client belongs to another Trio run")
 
     async def _run(self, request: Request) -> dict[str, object]:
         config = self._config
@@ -205,15 +212,17 @@ class DataPath:
             lease = self._pools.take(node, now)
             if lease is None:
                 lease = await self._lease_elsewhere(request, plan, live, node)
+                now = trio.current_time()
             node = request.begin_attempt(lease)
             wire_request = self._writer.post(node, request.fields, request.body)
             try:
-                response = await self._transport.attempt(lease, wire_request, seconds, config.max_response_bytes)
+                response = await self._transport.attempt(lease, wire_request, now, seconds, config.max_response_bytes)
             except (TransportError, ClientClosedError) as error:
                 failed: AlternatorError = error
                 self._router.failed(lease, live)
             else:
-                self._router.answered(node, live, response.status)
+                if self._live.value.watched:
+                    self._router.answered(node, live, response.status)
                 if response.status == _OK:
                     return self._succeed(request, node, response)
                 failed = request.error_in(response)
@@ -248,7 +257,7 @@ class DataPath:
 
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""
-        self._router.refused(request, error)
+        self._router.went_wrong(request, error)
         situation = request.fail(node, error, repeat_anyway=self._config.ambiguous_writes == "retry")
         verdict = decide(situation, request.policy, self._rng)
         if verdict == "indeterminate":

@@ -29,7 +29,7 @@ from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio.config import AlternatorConfig
-from alternator_trio.errors import AlternatorError, NoLiveNodesError, ServiceError
+from alternator_trio.errors import AlternatorError, ConnectError, NoLiveNodesError, ServiceError
 from alternator_trio.nodes import Node
 
 __all__ = ["Router"]
@@ -92,8 +92,7 @@ class Router:
 
     def answered(self, node: Node, live: LiveNodes, status: int) -> None:
         """Note a final answer of ``node`` to an attempt that began under the snapshot ``live``."""
-        watched = self._live.value.watched
-        if watched and node in watched and status not in _NEUTRAL:
+        if node in self._live.value.watched and status not in _NEUTRAL:
             self._registry.tell(AttemptSettled(node=node, generation=live.generation_of(node), successes=1))
 
     def failed(self, lease: Connection, live: LiveNodes) -> None:
@@ -105,13 +104,15 @@ class Router:
             self._registry.tell(AttemptSettled(node=node, generation=live.generation_of(node), failures=1))
 
     def schema_changed(self, request: Request) -> None:
-        """Note a schema change that succeeded: a table that is new, or gone, has another key, or none."""
+        """Note a schema change that has happened, or may have: a table that is new, or gone, has another key, or none."""
         table = request.parameters.get("TableName")
         if request.operation in _KEY_CHANGES and isinstance(table, str):
             self._keys.tell(TableChanged(table=table))
 
-    def refused(self, request: Request, error: AlternatorError) -> None:
-        """Note a refusal: one that is invalid may have been routed by a key that the table has no more."""
+    def went_wrong(self, request: Request, error: AlternatorError) -> None:
+        """Note a failure: one as invalid may come from a key that the table has no more."""
+        if request.operation in _KEY_CHANGES and not isinstance(error, ConnectError):
+            self.schema_changed(request)
         if request.keyed_table is not None and isinstance(error, ServiceError) and error.code == _INVALID:
             self._keys.tell(KeyDoubted(table=request.keyed_table))
 

@@ -152,6 +152,13 @@ class Client(Operations):
         """
         return await self._runtime.partition_key(table)
 
+    def clear_partition_key(self, table: str) -> None:
+        """Forget what was found out about a table's partition key, and end its cooldown after a failed lookup.
+
+        A name given with `KeyRouteAffinity` stays.
+        """
+        self._runtime.clear_partition_key(table)
+
     def statistics(self) -> Statistics:
         """Counts and connections."""
         runtime = self._runtime

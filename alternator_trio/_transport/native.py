@@ -37,12 +37,15 @@ class NativeTransport:
         self.pools = pools
         self._dial = dial
 
-    async def attempt(self, lease: Connection, request: bytes, seconds: float, max_body_bytes: int) -> HttpResponse:
+    async def attempt(
+        self, lease: Connection, request: bytes, now: float, seconds: float, max_body_bytes: int
+    ) -> HttpResponse:
         """Send ``request`` on ``lease`` and return the answer, whatever its status.
 
         Args:
             lease: Taken from the pools; it is theirs again afterwards.
             request: Head and body.
+            now: Trio's clock.
             seconds: For dialling, sending and receiving together.
             max_body_bytes: The largest body to accept.
 
@@ -52,7 +55,7 @@ class NativeTransport:
         """
         pools = self.pools
         try:
-            pools.begin(lease, trio.current_time() + seconds)
+            pools.begin(lease, now + seconds)
             await lease.dial(self._dial)
             if lease.ending is not None:
                 raise ConnectError("the connection was closed while it was being made", node=lease.node.endpoint)
