@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, assert_never
 
 from alternator_trio._actors.messages import (
@@ -36,7 +36,7 @@ from alternator_trio._core.health import (
     after_traffic_success,
 )
 from alternator_trio._core.live_nodes import HEALTHY, LiveNodes
-from alternator_trio._core.probing import FORGOTTEN_AFTER, Probing, due_now, next_due
+from alternator_trio._core.probing import FORGOTTEN_AFTER, Probing, due_now
 from alternator_trio._core.scopes import ScopeList, choose, snapshot, with_answers
 from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
 from alternator_trio.instruments import NodeStateChanged, Notifier, ScopeChanged
@@ -61,6 +61,7 @@ class NodeRegistryState:
         live: The snapshot that was published last.
         standings: Per node that is or was listed; nothing where health is off.
         probings: Per node that is listed now.
+        probe_at: When the next of them is due (Trio's clock).
     """
 
     lists: tuple[ScopeList, ...]
@@ -68,18 +69,24 @@ class NodeRegistryState:
     live: LiveNodes
     standings: Mapping[Node, Standing] = dataclasses.field(default_factory=dict[Node, Standing])
     probings: Mapping[Node, Probing] = dataclasses.field(default_factory=dict[Node, Probing])
+    probe_at: float = math.inf
 
     def state_of(self, node: Node) -> NodeState:
         """The node's state."""
         return self.standings.get(node, HEALTHY).state
 
-    def any_routable_beside(self, node: Node) -> bool:
-        """Whether no scope that is in force, or preferred to it, waits for this node for want of a routable one."""
+    def routable_beside(self) -> Callable[[Node], bool]:
+        """Of a node: whether no scope that is in force, or preferred to it, waits for it for want of a routable one."""
+        if not self.live.eligible:
+            return lambda node: False  # noqa: ARG005  # whoever it is
         in_force = 0 if self.position is None else self.position
-        for known in self.lists[: in_force + 1]:
-            if node in known.nodes and all(self.state_of(other) is NodeState.DOWN for other in known.nodes):
-                return False
-        return any(self.state_of(other) is not NodeState.DOWN for other in self.live.ring)
+        waited_for = {
+            node
+            for known in self.lists[: in_force + 1]
+            if all(self.state_of(other) is NodeState.DOWN for other in known.nodes)
+            for node in known.nodes
+        }
+        return lambda node: node not in waited_for
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,16 +171,14 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
     def started(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         # The first refresh is a direct contact with the seeds: they need no probe beside it.
         probings = {node: Probing(since=now) for node in state.standings}
-        return dataclasses.replace(state, probings=probings), ()
+        return self._probe_due(dataclasses.replace(state, probings=probings), now)
 
     def recovered(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         del now
         return state, (_Publish(live=state.live), _TellRing(live=state.live))
 
     def wake_at(self, state: NodeRegistryState) -> float:
-        if self._health is None or not state.live.watched:
-            return math.inf
-        return next_due(state.probings, state.standings, state.any_routable_beside)
+        return state.probe_at
 
     def decide(
         self, state: NodeRegistryState, message: NodeRegistryMessage | None, now: float
@@ -199,7 +204,9 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         actions: Sequence[_Action] = ()
         if state is not before:
             state, actions = self._advance(state)
-        state, probes = self._probe_due(state, now)
+        probes: Sequence[_Action] = ()
+        if state is not before or now >= state.probe_at:
+            state, probes = self._probe_due(state, now)
         answers = (_Answer(reply=reply, live=state.live) for reply in replies)
         return state, (*actions, *answers, *probes)
 
@@ -304,15 +311,17 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
 
     def _probe_due(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         if self._health is None or not state.live.watched:
-            return state, ()
-        due = due_now(state.probings, state.standings, state.any_routable_beside, now)
+            return dataclasses.replace(state, probe_at=math.inf), ()
+        due, probe_at = due_now(state.probings, state.standings, state.routable_beside(), now)
         if not due:
-            return state, ()
-        probings = dict(state.probings)
-        for node in due:
-            probings[node] = dataclasses.replace(probings[node], in_flight_until=now + FORGOTTEN_AFTER)
+            return dataclasses.replace(state, probe_at=probe_at), ()
+        forgotten_at = now + FORGOTTEN_AFTER
+        in_flight = {node: dataclasses.replace(state.probings[node], in_flight_until=forgotten_at) for node in due}
+        state = dataclasses.replace(
+            state, probings={**state.probings, **in_flight}, probe_at=min(probe_at, forgotten_at)
+        )
         wanted = [_Probe(wanted=ProbeWanted(node=node, generation=state.standings[node].generation)) for node in due]
-        return dataclasses.replace(state, probings=probings), wanted
+        return state, wanted
 
     def _scope_event(self, old: int | None, live: LiveNodes) -> ScopeChanged:
         old_scope = None if old is None else str(self._chain[old])

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from alternator_trio._core.health import Standing, probe_delay
+from alternator_trio._core.health import NodeState, Standing, probe_delay
 from alternator_trio.nodes import Node
 
-__all__ = ["Probing", "due_at", "due_now", "next_due"]
+__all__ = ["Probing", "due_at", "due_now"]
 
 FORGOTTEN_AFTER: Final = 60.0  # seconds; a queue of probes at 5 s each is shorter
 
@@ -51,27 +51,30 @@ def due_at(probing: Probing, standing: Standing, *, any_routable: bool) -> float
     return max(probing.since + delay, probing.in_flight_until)
 
 
-def next_due(
-    probings: Mapping[Node, Probing], standings: Mapping[Node, Standing], any_routable: Callable[[Node], bool]
-) -> float:
-    """When the first of them is due."""
-    dues = (
-        due_at(probing, standings[node], any_routable=any_routable(node))
-        for node, probing in probings.items()
-        if node in standings
-    )
-    return min(dues, default=math.inf)
-
-
 def due_now(
     probings: Mapping[Node, Probing],
     standings: Mapping[Node, Standing],
     any_routable: Callable[[Node], bool],
     now: float,
-) -> list[Node]:
-    """Those that are due."""
-    return [
-        node
-        for node, probing in probings.items()
-        if node in standings and due_at(probing, standings[node], any_routable=any_routable(node)) <= now
-    ]
+) -> tuple[list[Node], float]:
+    """Those that are due, and when the first of the others will be.
+
+    Args:
+        probings: Of all nodes that are listed.
+        standings: Their health.
+        any_routable: Whether nobody waits for this node for want of a routable one.
+        now: Trio's clock.
+    """
+    due: list[Node] = []
+    next_at = math.inf
+    for node, probing in probings.items():
+        standing = standings.get(node)
+        # Most nodes are active, and thousands of them cost a look each.
+        if standing is None or standing.state is NodeState.ACTIVE:
+            continue
+        when = due_at(probing, standing, any_routable=any_routable(node))
+        if when <= now:
+            due.append(node)
+        else:
+            next_at = min(next_at, when)
+    return due, next_at
