@@ -29,7 +29,7 @@ from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio.config import AlternatorConfig
-from alternator_trio.errors import AlternatorError, ConnectError, NoLiveNodesError, ServiceError
+from alternator_trio.errors import AlternatorError, NoLiveNodesError, ServiceError
 from alternator_trio.nodes import Node
 
 __all__ = ["Router"]
@@ -38,6 +38,7 @@ __all__ = ["Router"]
 _NEUTRAL: Final = frozenset({500, 502, 503, 504})
 _KEY_CHANGES: Final = frozenset({"CreateTable", "DeleteTable"})
 _INVALID: Final = "ValidationException"
+_EXISTS: Final = "ResourceInUseException"
 
 
 class Router:
@@ -104,17 +105,20 @@ class Router:
             self._registry.tell(AttemptSettled(node=node, generation=live.generation_of(node), failures=1))
 
     def schema_changed(self, request: Request) -> None:
-        """Note a schema change that has happened, or may have: a table that is new, or gone, has another key, or none."""
+        """Note a schema change that has happened, or may have: a new table has another key, one that is gone none."""
         table = request.parameters.get("TableName")
         if request.operation in _KEY_CHANGES and isinstance(table, str):
             self._keys.tell(TableChanged(table=table))
 
     def went_wrong(self, request: Request, error: AlternatorError) -> None:
         """Note a failure: one as invalid may come from a key that the table has no more."""
-        if request.operation in _KEY_CHANGES and not isinstance(error, ConnectError):
+        if isinstance(error, ServiceError):
+            if request.keyed_table is not None and error.code == _INVALID:
+                self._keys.tell(KeyDoubted(table=request.keyed_table))
+            if error.code == _EXISTS or error.status in _NEUTRAL:
+                self.schema_changed(request)
+        elif error.may_have_happened:
             self.schema_changed(request)
-        if request.keyed_table is not None and isinstance(error, ServiceError) and error.code == _INVALID:
-            self._keys.tell(KeyDoubted(table=request.keyed_table))
 
     def _affine_plan(self, request: Request, live: LiveNodes) -> QueryPlan | None:
         assert self._affinity is not None  # noqa: S101  # asked only then
