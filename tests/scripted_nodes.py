@@ -4,9 +4,10 @@ Rules:
 
 * The words are those of `alternator_trio.testing.LocalNode`: ``fail_next``, ``requests``, ``localnodes_answer``,
   ``delay``, ``open_connections``. The faults are its faults, and two more: `Late` and `Raw`.
+* With a ``topology`` ``/localnodes`` has the server's semantics: one datacenter, that of the asked node unless ``dc``
+  names another, and of that the rack that ``rack`` names; without one every answer is the whole list.
 * There is no store: ``respond`` says what a request is answered with. A fault's ``executed`` calls it all the same.
-* A connection has the manners of a socket (Linux's): what was sent before an end is still read, also before a reset.
-  Closing is synchronous, on both ends; so are the counts.
+* A connection is a pair of `MemoryEnd`, which have the manners of a socket.
 * What a node received is on record before anything else happens to it, with the time of Trio's clock.
 
     async def test_something(autojump_clock):
@@ -21,16 +22,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self, assert_never
+from urllib.parse import parse_qs
 
 import trio
 
 from alternator_trio._runtime import open_runtime
 from alternator_trio._transport.dialing import Dial
-from alternator_trio._transport.wires import RECEIVE_BYTES, Peek
 from alternator_trio.client import Client
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import ConnectError
@@ -39,8 +40,9 @@ from alternator_trio.testing import Answer, Close, Fault, Hang, ReceivedRequest,
 from alternator_trio.testing._http import Renderer, Reply, Request, RequestParser, chunked
 from alternator_trio.testing._script import PendingFault
 from alternator_trio.testing.faults import LOCALNODES
+from tests.memory_ends import MemoryEnd, memory_pair
 
-__all__ = ["Late", "MemoryEnd", "Raw", "ScriptedNode", "ScriptedNodes", "ScriptedRequest", "answer_json", "memory_pair"]
+__all__ = ["Late", "Raw", "ScriptedNode", "ScriptedNodes", "ScriptedRequest", "answer_json", "respond_by_default"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,12 @@ class ScriptedRequest(ReceivedRequest):
     def is_discovery(self) -> bool:
         return self.path.partition("?")[0] == "/localnodes"
 
+    @property
+    def scope(self) -> tuple[str | None, str | None]:
+        """The datacenter and rack that a question for nodes is about."""
+        given = {name: values[-1] for name, values in parse_qs(self.path.partition("?")[2]).items()}
+        return given.get("dc"), given.get("rack")
+
 
 Respond = Callable[[ScriptedRequest], Answer]
 
@@ -85,78 +93,17 @@ def respond_by_default(request: ScriptedRequest) -> Answer:
     return answer_json({})
 
 
-class MemoryEnd:
-    """One end of a connection in memory: a `Wire` for the client, and what a node serves on."""
-
-    def __init__(self) -> None:
-        self.peer: MemoryEnd = self
-        self.is_closed = False
-        self.on_close: Callable[[], object] = lambda: None
-        self._received = bytearray()
-        self._has_ended = False
-        self._is_reset = False
-        self._news = trio.Event()
-
-    async def send(self, data: bytes) -> None:
-        """Send; no checkpoint, as with a socket whose buffer has room."""
-        if self.is_closed:
-            raise trio.ClosedResourceError
-        if self._is_reset:
-            raise ConnectionResetError("connection reset by peer")
-        if not self.peer.is_closed:
-            self.peer._received += data
-            self.peer._tell()
-
-    async def receive(self) -> bytes:
-        """The next bytes; empty at the end."""
-        await trio.lowlevel.checkpoint()
-        while not (self._received or self._has_ended or self._is_reset or self.is_closed):
-            await self._news.wait()
-        if self.is_closed:
-            raise trio.ClosedResourceError
-        if self._is_reset and not self._received:
-            raise ConnectionResetError("connection reset by peer")
-        data = bytes(self._received[:RECEIVE_BYTES])
-        del self._received[:RECEIVE_BYTES]
-        return data
-
-    def peek(self) -> Peek:
-        if self._received:
-            return Peek.STRAY
-        return Peek.ENDED if self._has_ended or self._is_reset or self.is_closed else Peek.QUIET
-
-    def close(self, *, reset: bool = False) -> None:
-        """Close at once, with a FIN or an RST; closing again does nothing."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self.peer._has_ended = True
-        self.peer._is_reset = self.peer._is_reset or reset
-        self._tell()
-        self.peer._tell()
-        self.on_close()
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = trio.Event()
-
-
-def memory_pair() -> tuple[MemoryEnd, MemoryEnd]:
-    """The two ends of a connection."""
-    one, other = MemoryEnd(), MemoryEnd()
-    one.peer, other.peer = other, one
-    return one, other
-
-
 class ScriptedNodes:
     """A cluster of scripted nodes; an async context manager.
 
     Args:
         hosts: Their hosts, or how many: ``10.0.0.1`` and so on.
+        topology: Datacenters, their racks, and the number of nodes in each, in place of ``hosts``.
         connect_timeout: Seconds after which a dial into a black hole gives up.
 
     Attributes:
-        listed: The hosts that ``/localnodes`` answers; all of them at first.
+        listed: The hosts that ``/localnodes`` answers, those of them that are asked for; all of them at first.
+        ignores_parameters: Whether ``/localnodes`` heeds neither ``dc`` nor ``rack``, as before 2025.1.
         respond: What operations are answered with, at nodes that have no ``respond`` of their own.
     """
 
@@ -164,13 +111,18 @@ class ScriptedNodes:
         self,
         hosts: int | Sequence[str] = 3,
         *,
+        topology: Mapping[str, Mapping[str, int]] | None = None,
         scheme: Literal["http", "https"] = "http",
         port: int = 8000,
         connect_timeout: float = 2.0,
     ) -> None:
+        places = _places(topology or {})
+        hosts = len(places) or hosts
         names = [f"10.0.0.{number}" for number in range(1, hosts + 1)] if isinstance(hosts, int) else list(hosts)
+        self._places = dict(zip(names, places, strict=False))
         self.connect_timeout = connect_timeout
-        self.listed: list[str] = names
+        self.listed: list[str] = list(names)
+        self.ignores_parameters = False
         self.respond: Respond = respond_by_default
         self.requests: list[ScriptedRequest] = []
         self._nodes = {name: ScriptedNode(self, Node(scheme, name, port)) for name in names}
@@ -208,6 +160,18 @@ class ScriptedNodes:
     def requests_of(self, operation: str) -> list[ScriptedRequest]:
         """What all nodes received of one operation, or of ``"localnodes"``, in order of arrival."""
         return [request for request in self.requests if _name_of(request) == operation]
+
+    def hosts_in(self, datacenter: str, rack: str | None = None) -> tuple[str, ...]:
+        """The hosts of a datacenter, or of one rack of it, listed or not."""
+        return tuple(host for host, (dc, its) in self._places.items() if dc == datacenter and rack in {None, its})
+
+    def listed_for(self, request: ScriptedRequest) -> list[str]:
+        """What ``/localnodes`` lists."""
+        if not self._places:
+            return self.listed
+        datacenter, rack = (None, None) if self.ignores_parameters else request.scope
+        asked_for = self.hosts_in(datacenter or self._places[request.host][0], rack)
+        return [host for host in self.listed if host in asked_for]
 
     @asynccontextmanager
     async def open_client(
@@ -302,6 +266,19 @@ class ScriptedNode:
         self.refuse()
         self.cut()
 
+    def stop(self) -> None:
+        """Stop in order: connections are closed, new ones refused, and no node lists it any more."""
+        self.refuse()
+        self.cut(reset=False)
+        if self.host in self._cluster.listed:
+            self._cluster.listed.remove(self.host)
+
+    def start(self) -> None:
+        """End `stop` and `kill`: it accepts, and is listed."""
+        self.accept()
+        if self.host not in self._cluster.listed:
+            self._cluster.listed.append(self.host)
+
     def cut(self, *, reset: bool = True) -> None:
         """End all open connections, with RST or FIN."""
         for end in list(self._open):
@@ -384,7 +361,7 @@ class ScriptedNode:
 
     def _own_answer(self, received: ScriptedRequest) -> Answer:
         if received.is_discovery:
-            return self.localnodes_answer or answer_json(self._cluster.listed)
+            return self.localnodes_answer or answer_json(self._cluster.listed_for(received))
         return (self.respond or self._cluster.respond)(received)
 
     def _execute(self, wanted: bool, received: ScriptedRequest) -> None:
@@ -397,6 +374,12 @@ class ScriptedNode:
                 pass
         end.close(reset=how == "reset")
         return False
+
+
+def _places(topology: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
+    """Datacenter and rack of each node, in order."""
+    racks = ((datacenter, rack, count) for datacenter, counts in topology.items() for rack, count in counts.items())
+    return [(datacenter, rack) for datacenter, rack, count in racks for _ in range(count)]
 
 
 def _name_of(request: ScriptedRequest) -> str | None:

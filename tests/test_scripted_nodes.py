@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 
@@ -12,10 +13,12 @@ import trio.testing
 from alternator_trio._transport.wires import Peek, SocketWire
 from alternator_trio.errors import ConnectError
 from alternator_trio.testing import Answer, Close, Hang, Reset, Truncate
-from tests.scripted_nodes import Late, Raw, ScriptedNodes, answer_json, memory_pair
+from tests.memory_ends import memory_pair
+from tests.scripted_nodes import Late, Raw, ScriptedNodes, answer_json
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\nx-amz-target: DynamoDB_20120810.GetItem\r\ncontent-length: 2\r\n\r\n{}"
 LIST = b"GET /localnodes HTTP/1.1\r\nhost: a\r\n\r\n"
+TOPOLOGY = {"dc1": {"rack1": 2, "rack2": 1}, "dc2": {"rack1": 1}}
 
 
 def tcp_pair():
@@ -216,3 +219,49 @@ async def test_a_whole_client_runs_over_them(autojump_clock, nodes):
         seen = {(await client.get_item(TableName="users", Key={}))["Item"]["id"]["S"] for _ in range(3)}
     assert seen == {"10.0.0.1", "10.0.0.2", "10.0.0.3"}
     assert nodes.open_connections == 0
+
+
+async def listed(nodes, host, query=""):
+    wire = await dialled(nodes, host)
+    await wire.send(f"GET /localnodes{query} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+    body = (await wire.receive()).partition(b"\r\n\r\n")[2]
+    wire.close()
+    return [int(host.rpartition(".")[2]) for host in json.loads(body)]
+
+
+@pytest.mark.parametrize(
+    ("host", "query", "numbers"),
+    [
+        ("10.0.0.1", "", [1, 2, 3]),
+        ("10.0.0.4", "", [4]),
+        ("10.0.0.4", "?dc=dc1", [1, 2, 3]),
+        ("10.0.0.4", "?dc=dc1&rack=rack2", [3]),
+        ("10.0.0.3", "?rack=rack1", [1, 2]),
+        ("10.0.0.1", "?dc=dc9", []),
+        ("10.0.0.1", "?dc=dc1&rack=rack9", []),
+    ],
+)
+async def test_a_topology_is_listed_as_the_server_lists_it(host, query, numbers):
+    """The asked node's datacenter unless another is named, its rack if one is; what is unknown is an empty list."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        assert await listed(nodes, host, query) == numbers
+
+
+async def test_an_old_server_ignores_the_parameters():
+    """It lists its own datacenter, whatever it is asked for."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        nodes.ignores_parameters = True
+        assert await listed(nodes, "10.0.0.4", "?dc=dc1&rack=rack1") == [4]
+
+
+async def test_a_node_that_was_stopped_is_not_listed():
+    """Unlike one that was killed; started again, both are."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        nodes[0].stop()
+        nodes[1].kill()
+        assert await listed(nodes, "10.0.0.3") == [2, 3]
+        with pytest.raises(ConnectError):
+            await nodes.dial(nodes[0].node)
+        nodes[0].start()
+        nodes[1].start()
+        assert sorted(await listed(nodes, "10.0.0.1")) == [1, 2, 3]
