@@ -50,6 +50,19 @@ async def test_l3_the_seeds_are_asked_when_all_known_nodes_fail(autojump_clock, 
     assert [request.host for request in nodes.requests_of("GetItem")] == [NEW]
 
 
+async def test_l3_a_seed_that_never_answered_before_is_asked_too(autojump_clock, nodes):
+    """Being a seed is enough: it was dead when the others answered, and is no contact of old."""
+    nodes[SEED].refuse()
+    async with nodes.open_client(nodes[SEED].url, nodes[KNOWN[0]].url) as client:
+        await client.refresh()
+        assert hosts(client) == KNOWN
+        break_known(nodes, "dead")
+        nodes[SEED].accept()
+        nodes[SEED].lists(NEW)
+        await client.refresh()
+        assert hosts(client) == (NEW,)
+
+
 async def test_l3_known_nodes_come_before_seeds(autojump_clock, nodes):
     """The seed is the last to be asked, whatever order chance gives to the others."""
     async with nodes.open_client(nodes[SEED].url) as client:
