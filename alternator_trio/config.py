@@ -7,7 +7,6 @@ refused with the nearest valid name; nothing here does I/O.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -191,6 +190,8 @@ class AlternatorConfig:
             if name == "seeds":
                 raise ConfigurationError("seeds are no option: give them by position, or in config")
             if name not in fields:
+                import difflib  # noqa: PLC0415  # only for an error message
+
                 near = difflib.get_close_matches(name, sorted(fields), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ConfigurationError(f"unknown option {name!r}{hint}")

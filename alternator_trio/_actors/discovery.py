@@ -13,7 +13,7 @@ import dataclasses
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import trio
 
@@ -74,29 +74,24 @@ class DiscoveryState:
     queued: tuple[ProbeWanted, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Begin:
+class _Begin(NamedTuple):
     contacts: tuple[Node, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(NamedTuple):
     result: RefreshResult
     replies: tuple[Reply[LiveNodes], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _WantActivityFrom:
+class _WantActivityFrom(NamedTuple):
     when: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Probe:
+class _Probe(NamedTuple):
     wanted: ProbeWanted
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _TellProbe:
+class _TellProbe(NamedTuple):
     settled: ProbeSettled
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import trio
 
@@ -32,19 +32,16 @@ class DispatcherState:
     kept: tuple[Node, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Retire:
+class _Retire(NamedTuple):
     live: LiveNodes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Sweep:
-    pass
+class _Sweep(NamedTuple):
+    """Nothing more to say."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _OpenEpoch:
-    pass
+class _OpenEpoch(NamedTuple):
+    """Nothing more to say."""
 
 
 _Action: TypeAlias = _Retire | _Sweep | _OpenEpoch

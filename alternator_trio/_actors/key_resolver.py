@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import trio
 
@@ -61,26 +61,22 @@ class KeyResolverState:
     lookups: Mapping[str, Lookup] = dataclasses.field(default_factory=dict[str, Lookup])
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _LookUp:
+class _LookUp(NamedTuple):
     table: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     replies: tuple[Reply[str], ...]
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Refuse:
+class _Refuse(NamedTuple):
     replies: tuple[Reply[str], ...]
     error: AlternatorError
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Publish:
-    pass
+class _Publish(NamedTuple):
+    """Nothing more to say."""
 
 
 _Action: TypeAlias = _LookUp | _Answer | _Refuse | _Publish

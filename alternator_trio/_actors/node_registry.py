@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 from alternator_trio._actors.messages import (
     AttemptSettled,
@@ -89,34 +89,28 @@ class NodeRegistryState:
         return lambda node: node not in waited_for
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Publish:
+class _Publish(NamedTuple):
     live: LiveNodes
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _TellRing:
+class _TellRing(NamedTuple):
     live: LiveNodes
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Answer(NamedTuple):
     reply: Reply[LiveNodes]
     live: LiveNodes
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Probe:
+class _Probe(NamedTuple):
     wanted: ProbeWanted
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Refresh:
-    pass
+class _Refresh(NamedTuple):
+    """Nothing more to say."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Announce:
+class _Announce(NamedTuple):
     event: ScopeChanged | NodeStateChanged
 
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, cast
 
-from alternator_trio._wire.update_expression import is_repeatable_update, is_set_value
-
 __all__ = ["is_read", "is_repeatable"]
 
 _READS: Final = frozenset(
@@ -61,6 +59,9 @@ def is_repeatable(operation: str, request: Mapping[str, object]) -> bool:
 
 
 def _is_repeatable_update_item(request: Mapping[str, object]) -> bool:
+    # The parser is wanted only once an update's outcome is unknown: most processes never import it.
+    from alternator_trio._wire.update_expression import is_repeatable_update  # noqa: PLC0415
+
     expression = request.get("UpdateExpression")
     updates = request.get("AttributeUpdates")
     if expression is None:
@@ -79,6 +80,8 @@ def _are_repeatable_attribute_updates(updates: object) -> bool:
 
 
 def _is_repeatable_attribute_update(update: object) -> bool:
+    from alternator_trio._wire.update_expression import is_set_value  # noqa: PLC0415  # the same
+
     members = _mapping(update)
     value = members.get("Value")
     match members.get("Action", "PUT"):
