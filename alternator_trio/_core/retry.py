@@ -2,7 +2,9 @@
 
 Rules (spec §7): the next attempt goes to the next node of the plan, at once when the failure belongs to that node
 alone, with full jitter otherwise. An attempt of unknown outcome is repeated only when the operation is repeatable.
-A retry costs tokens of a quota that all requests share; a request's first retry after a connection failure is free.
+A retry costs tokens of a quota that all requests share. A request's first retry after a refused connection is free, and
+its first after a lost one: the quota is for servers that are overloaded, and a node, or a rack, that dies under load
+would use it up with what was in flight there (at 14 tokens, 35 requests).
 """
 
 from __future__ import annotations
@@ -116,10 +118,8 @@ def decide(situation: Situation, policy: RetryPolicy, rng: Randomness) -> Verdic
     if failure is Failure.FINAL or situation.attempts >= policy.max_attempts:
         return "give up"
     first = situation.retries_of_failure == 0
-    if failure is Failure.CONNECT:
+    if failure in {Failure.CONNECT, Failure.LOST}:
         return Retry(delay=0.0, cost=0 if first else RETRY_COST)
-    if failure is Failure.LOST:
-        return Retry(delay=0.0, cost=RETRY_COST)
     if failure is Failure.SHED and first:
         return Retry(delay=0.0, cost=THROTTLED_COST)
     throttled = failure in {Failure.SHED, Failure.THROTTLED}

@@ -46,7 +46,7 @@ def verdict(failure, **how):
 TABLE = [
     (Failure.CONNECT, 0, 0.0, 0),
     (Failure.CONNECT, 1, 0.0, RETRY_COST),
-    (Failure.LOST, 0, 0.0, RETRY_COST),
+    (Failure.LOST, 0, 0.0, 0),
     (Failure.LOST, 1, 0.0, RETRY_COST),
     (Failure.TIMEOUT, 0, 0.025, RETRY_COST),
     (Failure.SERVER_ERROR, 0, 0.025, RETRY_COST),
