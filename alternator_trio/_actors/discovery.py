@@ -9,6 +9,7 @@ decides. A restart after a crash clears the marks of the children that died with
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import random
@@ -243,7 +244,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
             empty = tuple((str(self._chain[answer.position]), "an empty node list") for answer in result.answers)
             error = DiscoveryError("no node gave a usable node list", failures=(*result.failures, *empty))
             for reply in replies:
-                reply.fail(error)
+                reply.fail(copy.copy(error))  # one for each: raising adds to the traceback of the error raised
 
     # The children.
 

@@ -261,6 +261,24 @@ async def test_a_caller_who_leaves_takes_nothing_along(autojump_clock, nodes):
     assert times(nodes) == [0]
 
 
+async def test_each_who_waits_for_a_refresh_that_fails_has_an_error_of_its_own(autojump_clock, nodes):
+    """They say the same, and what one task makes of its error is not seen by another."""
+    nodes.listed = []
+    errors = []
+
+    async def refresh():
+        with pytest.raises(DiscoveryError) as caught:
+            await client.refresh()
+        errors.append(caught.value)
+
+    async with nodes.open_client() as client, trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(refresh)
+    assert len({id(error) for error in errors}) == 5
+    assert {error.failures for error in errors} == {errors[0].failures}
+    assert len(errors[0].failures) == 3
+
+
 async def test_consumed_plans_ask_for_one_refresh_per_tenth_of_a_second(autojump_clock, nodes):
     """Fifty requests fail at every node again and again for a second: eleven refreshes at most, for all of them."""
     for node in nodes:
