@@ -6,10 +6,11 @@ the node, and nothing of it is left open. One TLS policy serves discovery and da
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import trio
 
@@ -18,6 +19,10 @@ from alternator_trio.errors import ConnectError, TlsError
 from alternator_trio.nodes import Node
 
 __all__ = ["Dial", "TcpDialer"]
+
+_NO_TLS: Final = "what answers there does not speak TLS; is it an http port?"
+_SSL_DECORATION: Final = re.compile(r"^\[SSL: \w+\] | ?\(_ssl\.c:\d+\)$")
+_TRIO_CONNECTING: Final = re.compile(r"^Error connecting to \('([^']+)'.*?\): ")
 
 Dial: TypeAlias = Callable[[Node], Awaitable[Wire]]
 """Makes a wire to a node, or raises `ConnectError`."""
@@ -85,6 +90,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and isinstance(cause, BaseExceptionGroup):
         attempts = cast("BaseExceptionGroup[BaseException]", cause).exceptions
         return "; ".join(dict.fromkeys(map(_reason, attempts)))
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, ssl.SSLError):
-        return error.strerror
+    if isinstance(error, ssl.SSLError):
+        return _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else _SSL_DECORATION.sub("", str(error))
+    if isinstance(error, OSError) and error.strerror:
+        return _TRIO_CONNECTING.sub(r"\1: ", error.strerror)
     return str(error) or type(error).__name__
