@@ -335,17 +335,18 @@ def _state_events(old: LiveNodes, new: LiveNodes) -> list[NodeStateChanged]:
 
 
 def _log(event: ScopeChanged | NodeStateChanged) -> None:
+    before = event.old or "none"
     match event:
         case ScopeChanged(crosses_datacenters=True):
             _logger.warning(
-                "routing scope %s is in force, not %s: requests leave the preferred datacenter, and with it isolation, "
-                "order and read-your-writes",
+                "routing scope %s is in force, before: %s; requests leave the preferred datacenter, and with it "
+                "isolation, order and read-your-writes",
                 event.new,
-                event.old,
+                before,
             )
         case ScopeChanged():
-            _logger.info("routing scope %s is in force, before: %s", event.new, event.old)
+            _logger.info("routing scope %s is in force, before: %s", event.new, before)
         case NodeStateChanged(new="DOWN"):
-            _logger.warning("node %s is %s, before: %s", event.node, event.new, event.old)
+            _logger.warning("node %s is %s, before: %s", event.node, event.new, before)
         case NodeStateChanged():
-            _logger.info("node %s is %s, before: %s", event.node, event.new, event.old)
+            _logger.info("node %s is %s, before: %s", event.node, event.new, before)
