@@ -25,6 +25,7 @@ Published: `LiveNodes` by NodeRegistry, the time from which
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Hashable, Mapping
 from typing import ClassVar, Final, Self, TypeAlias
@@ -32,7 +33,7 @@ from typing import ClassVar, Final, Self, TypeAlias
 from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Message, Reply
-from alternator_trio.errors import AlternatorError
+from alternator_trio.errors import AlternatorError, DiscoveryError
 from alternator_trio.nodes import Node
 
 __all__ = [
@@ -64,9 +65,14 @@ MAX_TABLES: Final = 4096
 _RefreshReplies: TypeAlias = tuple[Reply[LiveNodes], ...]
 
 
-def _fail_all(replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...], error: Exception) -> None:
+def _fail_all(
+    replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...], error: Exception, kind: type[AlternatorError]
+) -> None:
+    """Tell those who wait, each with an error of its own; what is not our own error, a crash, becomes its cause."""
     for reply in replies:
-        reply.fail(error)
+        told = copy.copy(error) if isinstance(error, AlternatorError) else kind(f"it was lost in a crash: {error!r}")
+        told.__cause__ = error.__cause__ if isinstance(error, AlternatorError) else error
+        reply.fail(told)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ class NodesDiscovered(Message):
         return dataclasses.replace(newer, answers=tuple(latest.values()), replies=self.replies + newer.replies)
 
     def abandon(self, error: Exception) -> None:
-        _fail_all(self.replies, error)
+        _fail_all(self.replies, error, DiscoveryError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +182,7 @@ class RefreshWanted(Message):
         return dataclasses.replace(self, replies=self.replies + newer.replies, spacing=min(self.spacing, newer.spacing))
 
     def abandon(self, error: Exception) -> None:
-        _fail_all(self.replies, error)
+        _fail_all(self.replies, error, DiscoveryError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +215,7 @@ class KeyWanted(Message):
         return dataclasses.replace(self, replies=self.replies + newer.replies)
 
     def abandon(self, error: Exception) -> None:
-        _fail_all(self.replies, error)
+        _fail_all(self.replies, error, AlternatorError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,6 +142,8 @@ class Relay:
         error = self._upstream.connect_ex(self._target)
         if error == errno.EINPROGRESS:
             await trio.lowlevel.wait_writable(self._upstream)
+            if self._ended:  # in the very tick in which the node accepted
+                return False
             error = self._upstream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             return False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import logging
 
 import pytest
 import trio
 import trio.testing
 
 from alternator_trio import ClientClosedError, DiscoveryError, RetryPolicy
+from alternator_trio._actors.discovery import Discovery
+from alternator_trio._actors.messages import RefreshWanted
 from alternator_trio.testing import Answer, Hang, Reset
 from tests.scripted_nodes import Late, ScriptedNodes, answer_json
 
@@ -332,6 +335,26 @@ async def test_a_crash_clears_the_mark_of_the_refresh_that_died_with_it(autojump
         await trio.sleep(0.05)
     assert trio.current_time() == pytest.approx(0.3)
     assert times(nodes) == [0, 0.3]
+
+
+async def test_a_request_that_waits_for_a_refresh_lost_in_a_crash_goes_on(autojump_clock, nodes, caplog, monkeypatch):
+    """Discovery crashes on the very message: a request whose plan is consumed begins another on the list in force."""
+    caplog.set_level(logging.CRITICAL, logger="alternator_trio")
+    decide = Discovery.decide
+
+    def crashing(self, state, message, now):
+        if type(message) is RefreshWanted:
+            raise RuntimeError("a bug")
+        return decide(self, state, message, now)
+
+    monkeypatch.setattr(Discovery, "decide", crashing)
+    for node in nodes:
+        node.fail_next(Reset())
+    async with nodes.open_client() as client:
+        await get(client)
+        with pytest.raises(DiscoveryError, match="a bug") as caught:
+            await client.refresh()
+        assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 async def test_a_crash_keeps_the_cadence(autojump_clock, nodes, crash):

@@ -74,9 +74,9 @@ async def test_c1_cancelled_in_the_middle(cluster, single):
 
     async def scenario():
         node.clear_requests()
-        async with open_alternator(node.url) as client:
+        async with open_alternator(*single.seeds) as client:
             await client.refresh()
             await send_many(client, 60)
             assert len({request.connection_id for request in node.requests}) == 1
 
-    await cancel_in_the_middle(scenario, node)
+    await cancel_in_the_middle(scenario, single, node)

@@ -100,17 +100,17 @@ async def test_c2_idle_connections_expire_one_by_one(autojump_clock, nodes):
         assert (nodes.connects, nodes.open_connections) == (8, 1)
 
 
-async def test_c2_cancelled_in_the_middle(cluster):
+async def test_c2_cancelled_in_the_middle(cluster, proxy):
     """Cancelled while it is used, while it idles, after it expired or while it reconnects: no connection is left."""
     node = cluster.nodes[0]
 
     async def scenario():
         node.clear_requests()
-        async with idle_client(cluster, lifetime=0.05) as client:
+        async with idle_client(proxy, lifetime=0.05) as client:
             for _ in range(3):
                 await client.get_item(TableName="users", Key=KEY)
                 while client.statistics().connections_idle:  # nothing tells
                     await trio.sleep(0.01)
             assert len({request.connection_id for request in node.requests}) == 3
 
-    await cancel_in_the_middle(scenario, *cluster.nodes, moments=10)
+    await cancel_in_the_middle(scenario, proxy, *cluster.nodes, moments=10)

@@ -82,11 +82,11 @@ async def test_c3_waiting_requests_outlast_a_refresh_that_takes_the_connection(a
     assert len(nodes.requests_of("GetItem")) == 10
 
 
-async def test_c3_cancelled_in_the_middle(cluster):
+async def test_c3_cancelled_in_the_middle(cluster, proxy):
     """Cancelled amid load and refreshes, whichever holds the connections: all are closed."""
 
     async def scenario():
-        async with open_alternator(*cluster.seeds, active_interval=INTERVAL, max_connections_per_node=1) as client:
+        async with open_alternator(*proxy.seeds, active_interval=INTERVAL, max_connections_per_node=1) as client:
             await client.refresh()
             async with trio.open_nursery() as nursery:
                 for number in range(4):
@@ -97,4 +97,4 @@ async def test_c3_cancelled_in_the_middle(cluster):
             await client.put_item(TableName="users", Item={"id": {"S": f"user-{number}"}})
             await trio.sleep(INTERVAL / 5)
 
-    await cancel_in_the_middle(scenario, *cluster.nodes, moments=10)
+    await cancel_in_the_middle(scenario, proxy, *cluster.nodes, moments=10)

@@ -145,7 +145,7 @@ async def test_q1_cancelled_in_the_middle(autojump_clock, nodes):
     await cancel_in_the_middle(scenario, nodes, moments=12)
 
 
-async def test_q1_wire_cancelled_in_the_middle(cluster):
+async def test_q1_wire_cancelled_in_the_middle(cluster, proxy):
     """The same over TCP, with a node that dies and comes back."""
 
     async def scenario():
@@ -153,9 +153,9 @@ async def test_q1_wire_cancelled_in_the_middle(cluster):
             node.start()
             node.clear_faults()
         cluster.nodes[0].fail_next(Reset(), times=2)
-        async with open_alternator(*cluster.seeds, discovery=False) as client:
+        async with open_alternator(*proxy.seeds, discovery=False) as client:
             await get_many(client, 10)
             cluster.nodes[1].kill()
             await get_many(client, 10)
 
-    await cancel_in_the_middle(scenario, *cluster.nodes)
+    await cancel_in_the_middle(scenario, proxy, *cluster.nodes)

@@ -61,12 +61,12 @@ async def test_t1_a_plain_node_behind_https_is_a_tls_error(cluster, trust):
     assert caught.value.node == seed
 
 
-async def test_t1_cancelled_in_the_middle(tls_cluster, trust):
+async def test_t1_cancelled_in_the_middle(tls_cluster, tls_proxy, trust):
     """Cancelled in handshakes and in exchanges: no connection is left."""
 
     async def scenario():
-        async with open_alternator(*tls_cluster.seeds, tls=trust) as client:
+        async with open_alternator(*tls_proxy.seeds, tls=trust) as client:
             for _ in range(6):
                 await client.put_item(TableName="users", Item=KEY)
 
-    await cancel_in_the_middle(scenario, *tls_cluster.nodes, moments=10)
+    await cancel_in_the_middle(scenario, tls_proxy, *tls_cluster.nodes, moments=10)

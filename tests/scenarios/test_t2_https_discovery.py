@@ -36,12 +36,12 @@ async def test_t2_without_trust_nothing_is_discovered(tls_cluster):
     assert not any(node.requests for node in tls_cluster.nodes)
 
 
-async def test_t2_cancelled_in_the_middle(tls_cluster, trust):
+async def test_t2_cancelled_in_the_middle(tls_cluster, tls_proxy, trust):
     """Cancelled in a handshake of discovery or in its exchange: no connection is left."""
 
     async def scenario():
-        async with open_alternator(*tls_cluster.seeds, tls=trust) as client:
+        async with open_alternator(*tls_proxy.seeds, tls=trust) as client:
             for _ in range(4):
                 assert len(await client.refresh()) == 3
 
-    await cancel_in_the_middle(scenario, *tls_cluster.nodes)
+    await cancel_in_the_middle(scenario, tls_proxy, *tls_cluster.nodes)

@@ -44,13 +44,13 @@ async def test_t3_an_impostor_among_the_discovered_gets_nothing(trust, good_and_
     assert sum(request.method == "POST" for request in good.requests) == 10
 
 
-async def test_t3_cancelled_in_the_middle(tls_cluster, trust):
+async def test_t3_cancelled_in_the_middle(tls_cluster, tls_proxy, trust):
     """Cancelled while requests go to nodes in handshakes and to those connected: no connection is left."""
 
     async def scenario():
-        async with open_alternator(tls_cluster.seeds[0], tls=trust) as client:
+        async with open_alternator(tls_proxy.seeds[0], tls=trust) as client:
             await client.refresh()
             for number in range(9):
                 await client.put_item(TableName="users", Item=key(number))
 
-    await cancel_in_the_middle(scenario, *tls_cluster.nodes)
+    await cancel_in_the_middle(scenario, tls_proxy, *tls_cluster.nodes)

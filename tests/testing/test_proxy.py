@@ -827,3 +827,17 @@ async def test_exception_of_the_body_leaves_bare_from_a_cancelled_scope() -> Non
         with pytest.raises(LookupError, match="own"), trio.CancelScope() as scope:
             await fail(scope, CountingProxy([target]))
         await streams[0].aclose()
+
+
+async def test_a_connection_may_be_cut_in_the_tick_in_which_its_node_accepts() -> None:
+    """Whenever the cut comes between the client's connect and the node's accept, the proxy goes on."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as node:
+        async with CountingProxy([f"127.0.0.1:{node.getsockname()[1]}"]) as proxy:
+            for steps in [*range(6)] * 4:
+                with socket.create_connection(("127.0.0.1", proxy.port)):
+                    for _ in range(steps):
+                        await trio.lowlevel.checkpoint()
+                    proxy.cut()
+            with trio.fail_after(5):
+                while proxy.open_connections:
+                    await trio.sleep(0.001)

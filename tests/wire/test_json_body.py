@@ -8,6 +8,7 @@ import contextlib
 import datetime as dt
 import decimal
 import json
+import math
 import types
 
 import pytest
@@ -185,3 +186,10 @@ def test_whatever_the_bytes_are_it_is_an_object_or_a_value_error(body):
     """Nothing else is raised."""
     with contextlib.suppress(ValueError):
         assert isinstance(decode_object(body), dict)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_does_not_have_is_refused(number):
+    """It must not become null on its way."""
+    with pytest.raises(EncodingError, match="Limit"):
+        encode_object({"Limit": number})
