@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from alternator_trio.testing._compression import compressed
 from alternator_trio.testing._content import BodyTooLargeError, BrokenBodyError, decoded
 from alternator_trio.testing._http import REQUEST_LIMIT, TEXT_TYPE, Reply, Request
 
@@ -48,15 +49,17 @@ _logger = logging.getLogger(__name__)
 class Application:
     """What one node answers. The store is the cluster's, the list of nodes is as this node sees it."""
 
-    def __init__(self, engine: Engine, local_nodes: LocalNodes) -> None:
+    def __init__(self, engine: Engine, local_nodes: LocalNodes, *, compress_from: int | None = None) -> None:
         self._engine = engine
         self._local_nodes = local_nodes
+        self._compress_from = compress_from
 
     async def reply(self, request: Request) -> Reply:
         """The answer to a request; a failure of the engine is an answer too."""
         path, _, query = request.target.partition("?")
         if path == "/" and request.method == "POST":
-            return await self._operation(request)
+            reply = await self._operation(request)
+            return compressed(reply, request.fields.get(b"accept-encoding"), self._compress_from)
         if path == "/" and request.method == "GET":
             return Reply(OK, b"healthy: " + request.fields.get(b"host", b""), TEXT_TYPE)
         if path == "/localnodes" and request.method == "GET":

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, assert_never
 
 import trio
@@ -138,7 +139,7 @@ class Connection:
 
     def _truncated(self, reply: Reply, fault: Truncate) -> bytes:
         streamed = fault.chunked or reply.streamed
-        head = self._renderer.head(Reply(reply.status, reply.body, reply.content_type, streamed=streamed))
+        head = self._renderer.head(dataclasses.replace(reply, streamed=streamed))
         part = reply.body[: fault.body_bytes]
         return head + (chunked(part, last_chunk=False) if streamed else part)
 

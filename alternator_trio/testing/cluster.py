@@ -17,6 +17,7 @@ import trio
 
 from alternator_trio.testing._addresses import addresses, listen_on_all
 from alternator_trio.testing._alternator import Application
+from alternator_trio.testing._compression import DEFAULT_COMPRESS_FROM
 from alternator_trio.testing._connection import Connection
 from alternator_trio.testing._http import Renderer
 from alternator_trio.testing._process import NodeProcess
@@ -46,11 +47,14 @@ class LocalCluster:
         topology: datacenters, their racks, and the number of nodes in each.
         port: the port of all nodes; 0 takes one that is free on all addresses.
         tls: a server's context; the nodes then speak HTTPS only.
+        compress_from: answers of this many bytes and more are compressed for a client that accepts that, as ScyllaDB
+            does from 2026.1 on; None compresses nothing, as older versions do.
         engine: the store; the cluster makes a `MinistackEngine` of its own, and closes that one, when none is given.
         record_requests: False keeps no record of requests, for runs that would fill the memory.
 
     Raises:
-        ValueError: both `nodes` and `topology` are given, or they make no node or too many.
+        ValueError: both `nodes` and `topology` are given, or they make no node or too many; `compress_from` is less
+            than one.
         OSError: on entering: an address cannot be bound; on macOS the message says what to do.
         ImportError: on entering: the default engine is not installed; the message says how.
 
@@ -69,12 +73,16 @@ class LocalCluster:
         topology: Topology | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        compress_from: int | None = DEFAULT_COMPRESS_FROM,
         engine: Engine | None = None,
         record_requests: bool = True,
     ) -> None:
+        if compress_from is not None and compress_from < 1:
+            raise ValueError(f"compress_from must be at least 1, or None, not {compress_from}")
         self._places = _places(nodes, topology)
         self._wanted_port = port
         self._tls = tls
+        self._compress_from = compress_from
         self._given_engine = engine
         self._recording = record_requests
         self._renderer = Renderer()
@@ -142,7 +150,11 @@ class LocalCluster:
     def _run_process(self, node: LocalNode, script: Script, listener: socket.socket) -> NodeProcess:
         if self._nursery is None or self._is_over:
             raise RuntimeError("the cluster's block is over: nothing can be started in it")
-        application = Application(self._engine, lambda dc, rack: self._listed(dc or node.datacenter, rack))
+        application = Application(
+            self._engine,
+            lambda dc, rack: self._listed(dc or node.datacenter, rack),
+            compress_from=self._compress_from,
+        )
 
         def make_connection(number: int, socket_stream: NodeStream, stream: trio.abc.Stream) -> Connection:
             return Connection(
