@@ -25,7 +25,6 @@ Published: `LiveNodes` by NodeRegistry, the time from which
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Hashable, Mapping
 from typing import ClassVar, Final, Self, TypeAlias
@@ -68,10 +67,13 @@ _RefreshReplies: TypeAlias = tuple[Reply[LiveNodes], ...]
 def _fail_all(
     replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...], error: Exception, kind: type[AlternatorError]
 ) -> None:
-    """Tell those who wait, each with an error of its own; what is not our own error, a crash, becomes its cause."""
+    """Tell those who wait; what is no error of ours, a crash, becomes the cause of one."""
+    if isinstance(error, AlternatorError):
+        told = error
+    else:
+        told = kind(f"it was lost in a crash: {error!r}")
+        told.__cause__ = error
     for reply in replies:
-        told = copy.copy(error) if isinstance(error, AlternatorError) else kind(f"it was lost in a crash: {error!r}")
-        told.__cause__ = error.__cause__ if isinstance(error, AlternatorError) else error
         reply.fail(told)
 
 
