@@ -58,7 +58,7 @@ from alternator_trio._wire.http_request import RequestWriter
 from alternator_trio.config import DEFAULT_USER_AGENT, AddressTranslator, AlternatorConfig
 from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError, ConfigurationError
 from alternator_trio.instruments import Notifier
-from alternator_trio.nodes import host_problem
+from alternator_trio.nodes import canonical_host, host_problem
 
 __all__ = ["Runtime", "open_runtime"]
 
@@ -242,7 +242,7 @@ def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
         problem = host_problem(dialled)
         if problem is not None:
             raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: {problem}")
-        return dialled
+        return canonical_host(dialled)
 
     return translated
 

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from alternator_trio.errors import ConfigurationError
 
-__all__ = ["Node", "Scheme", "host_problem", "parse_endpoint", "without_user_info"]
+__all__ = ["Node", "Scheme", "canonical_host", "host_problem", "parse_endpoint", "without_user_info"]
 
 Scheme: TypeAlias = Literal["http", "https"]
 
@@ -128,6 +128,16 @@ def host_problem(host: str) -> str | None:
     return _ipv6_problem(host) if ":" in host else _name_problem(host)
 
 
+def canonical_host(host: str) -> str:
+    """The one spelling of a host that `host_problem` has nothing against.
+
+    Example:
+        >>> canonical_host("Node-1.Example"), canonical_host("2001:DB8:0::1")
+        ('node-1.example', '2001:db8::1')
+    """
+    return ipaddress.IPv6Address(host).compressed if ":" in host else host.lower()
+
+
 def without_user_info(entry: str) -> str:
     """The entry as an error may show it.
 
@@ -186,7 +196,7 @@ def _canonical_host(entry: str, host: str) -> str:
     problem = host_problem(host)
     if problem is not None:
         raise _bad(entry, problem)
-    return ipaddress.IPv6Address(host).compressed if ":" in host else host.lower()
+    return canonical_host(host)
 
 
 def _port(entry: str, text: str | None, scheme: Scheme) -> int:
