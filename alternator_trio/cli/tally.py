@@ -96,6 +96,7 @@ class Tally:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._began: float | None = None
+        self._is_over = False
         self.phase = Phase.BEFORE
         self.phases: dict[Phase, PhaseTally] = {Phase.BEFORE: PhaseTally()}
         self.operations: collections.Counter[str] = collections.Counter()
@@ -128,9 +129,9 @@ class Tally:
         return counts
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the load has begun."""
-        return self._began is not None
+    def is_running(self) -> bool:
+        """Whether the load has begun and not ended."""
+        return self._began is not None and not self._is_over
 
     def elapsed(self, now: float) -> float:
         """Seconds since the load began; 0 before."""
@@ -142,14 +143,15 @@ class Tally:
 
     def enter(self, phase: Phase, now: float) -> None:
         """The next phase begins."""
-        self.end(now)
+        self.phases[self.phase].ended = self.elapsed(now)
         self.phase = phase
         entered = self.phases.setdefault(phase, PhaseTally())
         entered.began = entered.ended = self.elapsed(now)
 
     def end(self, now: float) -> None:
-        """The phase, and perhaps the load, ends."""
+        """The load ends."""
         self.phases[self.phase].ended = self.elapsed(now)
+        self._is_over = True
 
     def note(self, kind: str, node: str, text: str, now: float) -> Event:
         """Something happened to the cluster."""

@@ -35,5 +35,5 @@ class HealthWatch(Instrument):
             self._note("used again", event.node, "used again by the client")
 
     def _note(self, kind: str, node: str, text: str) -> None:
-        if self._tally.has_begun:
+        if self._tally.is_running:
             self._announce(self._tally.note(kind, node, text, trio.current_time()))

@@ -31,8 +31,12 @@ async def test_leaving_traffic_and_coming_back_are_noted(states, kinds):
     assert announced == tally.events
 
 
-async def test_what_comes_before_the_load_is_not_noted():
-    """A node that is down from the start has no time on the timeline."""
+async def test_what_comes_before_or_after_the_load_is_not_noted():
+    """It has no place on the timeline."""
     tally = Tally(1.0)
-    HealthWatch(tally, print).node_state_changed(NodeStateChanged(node="http://a", old="QUARANTINED", new="DOWN"))
+    watch = HealthWatch(tally, print)
+    watch.node_state_changed(NodeStateChanged(node="http://a", old="QUARANTINED", new="DOWN"))
+    tally.begin(0.0)
+    tally.end(1.0)
+    watch.node_state_changed(NodeStateChanged(node="http://a", old="QUARANTINED", new="ACTIVE"))
     assert tally.events == []
