@@ -16,8 +16,10 @@ import orjson
 from alternator_trio.testing._compression import compressed
 from alternator_trio.testing._content import BodyTooLargeError, BrokenBodyError, decoded
 from alternator_trio.testing._http import REQUEST_LIMIT, TEXT_TYPE, Reply, Request
+from alternator_trio.testing._signatures import SignatureRefusedError
 
 if TYPE_CHECKING:
+    from alternator_trio.testing._signatures import Verifier
     from alternator_trio.testing.engine import Engine
 
 LocalNodes = Callable[[str | None, str | None], list[str]]
@@ -47,11 +49,22 @@ _logger = logging.getLogger(__name__)
 
 
 class Application:
-    """What one node answers. The store is the cluster's, the list of nodes is as this node sees it."""
+    """What one node answers. The store is the cluster's, the list of nodes is as this node sees it.
 
-    def __init__(self, engine: Engine, local_nodes: LocalNodes, *, compress_from: int | None = None) -> None:
+    Operations need a signature when there is a `verifier`; nothing else ever does.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        local_nodes: LocalNodes,
+        verifier: Verifier | None = None,
+        *,
+        compress_from: int | None = None,
+    ) -> None:
         self._engine = engine
         self._local_nodes = local_nodes
+        self._verifier = verifier
         self._compress_from = compress_from
 
     async def reply(self, request: Request) -> Reply:
@@ -71,6 +84,11 @@ class Application:
         return Reply(OK, orjson.dumps(self._local_nodes(given.get("dc"), given.get("rack"))), "application/json")
 
     async def _operation(self, request: Request) -> Reply:
+        if self._verifier is not None:
+            try:
+                self._verifier.check(request)
+            except SignatureRefusedError as refusal:
+                return refused(refusal.name, refusal.message)
         try:
             body = decoded(request.body, request.fields.get(b"content-encoding"))
         except BodyTooLargeError:

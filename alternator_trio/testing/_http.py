@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Final
@@ -144,12 +145,13 @@ class RequestParser:
 class _DateHeader:
     """The Date header, formatted once per second."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._second = 0
         self._text = b""
 
     def line(self) -> bytes:
-        now = int(time.time())
+        now = int(self._clock())
         if now != self._second:
             self._second = now
             self._text = b"Date: " + formatdate(now, usegmt=True).encode() + b"\r\n"
@@ -157,10 +159,13 @@ class _DateHeader:
 
 
 class Renderer:
-    """Turns replies into bytes; one per cluster, so that repeated heads are made once."""
+    """Turns replies into bytes; one per cluster, so that repeated heads are made once.
 
-    def __init__(self) -> None:
-        self._date = _DateHeader()
+    `clock` has the seconds since the epoch for the Date header.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._date = _DateHeader(clock)
         self._starts: dict[tuple[int, str], bytes] = {}
 
     def render(self, reply: Reply, *, keep_alive: bool = True) -> bytes:

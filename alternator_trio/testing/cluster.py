@@ -10,7 +10,8 @@ Rules:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 import trio
@@ -22,6 +23,7 @@ from alternator_trio.testing._connection import Connection
 from alternator_trio.testing._http import Renderer
 from alternator_trio.testing._process import NodeProcess
 from alternator_trio.testing._script import Script
+from alternator_trio.testing._signatures import Verifier
 from alternator_trio.testing._stream import NodeStream
 from alternator_trio.testing.ministack_engine import MinistackEngine
 from alternator_trio.testing.node import LocalNode
@@ -47,10 +49,14 @@ class LocalCluster:
         topology: datacenters, their racks, and the number of nodes in each.
         port: the port of all nodes; 0 takes one that is free on all addresses.
         tls: a server's context; the nodes then speak HTTPS only.
+        credentials: each role's name and its secret: every operation must then be signed by one of them, and is
+            answered with Alternator's own errors when it is not; ``/localnodes`` and health checks stay open to all.
+            None takes every request, signed or not.
         compress_from: answers of this many bytes and more are compressed for a client that accepts that, as ScyllaDB
             does from 2026.1 on; None compresses nothing, as older versions do.
         engine: the store; the cluster makes a `MinistackEngine` of its own, and closes that one, when none is given.
         record_requests: False keeps no record of requests, for runs that would fill the memory.
+        clock: the nodes' wall clock, in seconds since the epoch: for signatures and for the Date header.
 
     Raises:
         ValueError: both `nodes` and `topology` are given, or they make no node or too many; `compress_from` is less
@@ -73,10 +79,13 @@ class LocalCluster:
         topology: Topology | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        credentials: Mapping[str, str] | None = None,
         compress_from: int | None = DEFAULT_COMPRESS_FROM,
         engine: Engine | None = None,
         record_requests: bool = True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._credentials = None if credentials is None else dict(credentials)
         if compress_from is not None and compress_from < 1:
             raise ValueError(f"compress_from must be at least 1, or None, not {compress_from}")
         self._places = _places(nodes, topology)
@@ -85,7 +94,8 @@ class LocalCluster:
         self._compress_from = compress_from
         self._given_engine = engine
         self._recording = record_requests
-        self._renderer = Renderer()
+        self._clock = clock
+        self._renderer = Renderer(clock)
         self._connection_numbers = itertools.count(1)
         self._nodes: tuple[LocalNode, ...] = ()
         self._nursery: trio.Nursery | None = None
@@ -105,6 +115,15 @@ class LocalCluster:
     def scheme(self) -> str:
         """``"https"`` with `tls`, else ``"http"``."""
         return "http" if self._tls is None else "https"
+
+    @property
+    def credentials(self) -> dict[str, str] | None:
+        """The roles and their secrets; None when no signature is needed.
+
+        Change the dictionary to change them for all nodes. As in ScyllaDB, a node may remember a role's old secret for
+        a minute, or until a signature does not fit it: the first request with the new secret is then refused.
+        """
+        return self._credentials
 
     async def __aenter__(self) -> Self:
         if self._nursery is not None:
@@ -150,9 +169,12 @@ class LocalCluster:
     def _run_process(self, node: LocalNode, script: Script, listener: socket.socket) -> NodeProcess:
         if self._nursery is None or self._is_over:
             raise RuntimeError("the cluster's block is over: nothing can be started in it")
+        # A node that starts again remembers no secret.
+        verifier = None if self._credentials is None else Verifier(self._credentials, self._clock)
         application = Application(
             self._engine,
             lambda dc, rack: self._listed(dc or node.datacenter, rack),
+            verifier,
             compress_from=self._compress_from,
         )
 
