@@ -9,7 +9,6 @@ decides. A restart after a crash clears the marks of the children that died with
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import random
@@ -244,7 +243,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
             empty = tuple((str(self._chain[answer.position]), "an empty node list") for answer in result.answers)
             error = DiscoveryError("no node gave a usable node list", failures=(*result.failures, *empty))
             for reply in replies:
-                reply.fail(copy.copy(error))  # one for each: raising adds to the traceback of the error raised
+                reply.fail(error)
 
     # The children.
 
