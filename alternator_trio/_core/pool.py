@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from alternator_trio.nodes import Node
 
@@ -71,20 +71,17 @@ class Place:
         ring: The nodes that there are.
         refused: Nodes that will not do, because the request has already been there.
         number: Grows with the time of coming.
+        wish: Equal for places that the same nodes can serve.
     """
 
-    __slots__ = ("node", "number", "refused", "ring")
+    __slots__ = ("node", "number", "refused", "ring", "wish")
 
     def __init__(self, node: Node | None, ring: Sequence[Node], refused: Collection[Node]) -> None:
         self.node = node
-        self.ring = ring
+        self.ring = tuple(ring)
         self.refused = tuple(refused)
         self.number = 0
-
-    @property
-    def wish(self) -> Hashable:
-        """Equal for places that the same nodes can serve."""
-        return (id(self.ring), self.refused) if self.node is None else self.node
+        self.wish: Final[Hashable] = (self.ring, self.refused) if node is None else node
 
     def will_do(self, node: Node) -> bool:
         """Whether a connection to ``node`` serves it."""
@@ -131,13 +128,12 @@ class WaitingLine(Generic[P]):
 
     def leave(self, place: P) -> None:
         """Leave, served or not; leaving twice is harmless."""
-        wish = place.wish
-        line = self._lines.get(wish)
+        line = self._lines.get(place.wish)
         if line is not None and place in line:
             del line[place]
             self._length -= 1
             if not line:
-                del self._lines[wish]
+                del self._lines[place.wish]
 
     def all(self) -> list[P]:
         """Everybody, in no particular order."""

@@ -82,12 +82,12 @@ class Connection:
 
     @property
     def status(self) -> int:
-        """The status of the last exchange's answer, once its head has come, whatever became of its body; else 0."""
+        """Of an exchange that failed: the status of the answer, if its head had come; else 0."""
         return 0 if self._reader is None else self._reader.status
 
     @property
     def was_stale(self) -> bool:
-        """Whether the last exchange found a connection that had served before without a byte of an answer on it."""
+        """Of an exchange that failed: whether the connection had served before, and bore no byte of an answer now."""
         return self.exchanges > 1 and self._reader is not None and not self._reader.has_begun
 
     async def dial(self, dial: Dial) -> None:
@@ -134,6 +134,7 @@ class Connection:
             raise ProtocolError(str(error), node=self.node.endpoint) from error
         except _BROKEN as error:
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error
+        self._reader = None  # which holds the answer: an idle connection must not
         self._clean = response.reusable and (response.status == _OK or not _ends_connection(response))
         return response
 

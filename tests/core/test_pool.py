@@ -106,7 +106,7 @@ def test_whom_nothing_can_serve_costs_the_others_nothing():
     """Ten thousand who wait in vain are passed over in one step, not in ten thousand."""
     line: WaitingLine[Place] = WaitingLine()
     for _ in range(10_000):
-        line.join(Place(None, RING, (A,)))
+        line.join(Place(None, [*RING], (A,)))
     asked: list[Node] = []
     assert line.first_elsewhere(lambda node: bool(asked.append(node))) is None
     assert asked == [B, C]

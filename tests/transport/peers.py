@@ -99,7 +99,7 @@ class Peers:
     ) -> HttpResponse:
         """One attempt, waiting for a slot where there is none."""
         lease = self.pools.take(NODE, trio.current_time()) or await self.pools.wait(NODE)
-        return await self.transport.attempt(lease, request, seconds, max_body_bytes)
+        return await self.transport.attempt(lease, request, trio.current_time(), seconds, max_body_bytes)
 
     def lease(self) -> Connection:
         lease = self.pools.take(NODE, trio.current_time())

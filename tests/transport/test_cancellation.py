@@ -59,7 +59,7 @@ def test_an_attempt_can_be_cancelled_at_each_of_its_steps(request_bytes, idle, t
             nursery.start_soon(attempt)
             if blocking is not None:
                 await trio.testing.wait_all_tasks_blocked()
-                await peers.transport.attempt(blocking, REQUEST, 1.0, 100)
+                await peers.transport.attempt(blocking, REQUEST, trio.current_time(), 1.0, 100)
             with trio.fail_after(5):
                 while instrument.task is not None:
                     await trio.testing.wait_all_tasks_blocked()
@@ -166,5 +166,5 @@ async def test_a_lease_is_the_attempts_whatever_ends_it():
         peers.transport._dial = fail
         lease: Connection = peers.lease()
         with pytest.raises(OursError):
-            await peers.transport.attempt(lease, REQUEST, 1.0, 100)
+            await peers.transport.attempt(lease, REQUEST, trio.current_time(), 1.0, 100)
         peers.assert_at_rest(idle=0)

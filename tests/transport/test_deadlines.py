@@ -201,6 +201,6 @@ async def test_a_wire_that_comes_with_the_closing_is_closed(autojump_clock):
         peers.transport._dial = dial_and_close
         lease = peers.lease()
         with pytest.raises(ClientClosedError):
-            await peers.transport.attempt(lease, REQUEST, SECONDS, 100)
+            await peers.transport.attempt(lease, REQUEST, trio.current_time(), SECONDS, 100)
         assert lease.ending is Ending.CLIENT_CLOSED
         peers.assert_at_rest(idle=0)

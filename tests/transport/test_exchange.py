@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import trio
 import trio.testing
@@ -222,3 +224,49 @@ async def test_a_refusal_is_read_though_sending_fails():
     async with open_peers(serve, trio.testing.lockstep_stream_pair) as peers:
         assert (await peers.attempt(LARGE_REQUEST)).status == 413
         peers.assert_at_rest(idle=0)
+
+
+# What a failed exchange tells of its connection
+
+
+@pytest.mark.parametrize(
+    ("sent", "exchanges_before", "status", "was_stale"),
+    [
+        (b"", 0, 0, False),
+        (b"", 1, 0, True),
+        (HEAD, 1, 0, False),
+        (ANSWER[:-1], 1, 200, False),
+        (b"HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n{", 0, 503, False),
+    ],
+)
+async def test_a_failed_exchange_tells_how_far_it_came(sent, exchanges_before, status, was_stale):
+    """The status if there was one, and whether the connection may simply have been too old."""
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        for _ in range(exchanges_before):
+            await read_request(stream)
+            await stream.send_all(ANSWER)
+        await answering(sent, then="close")(stream)
+
+    async with open_peers(serve) as peers:
+        for _ in range(exchanges_before):
+            await peers.attempt()
+        lease = peers.lease()
+        with pytest.raises(ConnectionLostError):
+            await peers.transport.attempt(lease, REQUEST, trio.current_time(), 12.0, 100)
+        assert (lease.status, lease.was_stale) == (status, was_stale)
+
+
+async def test_an_idle_connection_holds_no_answer():
+    """A thousand idle connections do not keep a thousand pages in memory."""
+    body = b"a" * 10_007
+    async with open_peers(answering(HEAD + b"Content-Length: 10007\r\n\r\n" + body[:-1], body[-1:])) as peers:
+        await peers.attempt()
+        peers.assert_at_rest(idle=1)
+        gc.collect()
+        kept = [held for held in gc.get_objects() if isinstance(held, list) and any(_is_long(part) for part in held)]
+        assert not kept
+
+
+def _is_long(held: object) -> bool:
+    return isinstance(held, bytes) and 10_000 <= len(held) < 10_100

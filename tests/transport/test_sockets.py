@@ -77,7 +77,7 @@ async def attempt(server: Server, transport: NativeTransport, request: bytes = R
     lease = transport.pools.take(server.node, trio.current_time())
     assert lease is not None
     with trio.fail_after(5):
-        return await transport.attempt(lease, request, 12.0, 2**20)
+        return await transport.attempt(lease, request, trio.current_time(), 12.0, 2**20)
 
 
 async def refuse_and_stay(stream: trio.SocketStream) -> None:
@@ -126,7 +126,7 @@ async def test_a_restarted_node_costs_one_lost_request_not_one_for_each_connecti
         leases = [transport.pools.take(server.node, now) for _ in range(10)]
         for lease in leases:
             assert lease is not None
-            await transport.attempt(lease, REQUEST, 12.0, 100)
+            await transport.attempt(lease, REQUEST, trio.current_time(), 12.0, 100)
         await server.restart()
         lost = 0
         for _ in range(10):

@@ -68,7 +68,7 @@ async def attempt(transport: NativeTransport, node: Node, request: bytes = REQUE
     lease = transport.pools.take(node, trio.current_time())
     assert lease is not None
     with trio.fail_after(5):
-        return (await transport.attempt(lease, request, 12.0, 2**20)).body
+        return (await transport.attempt(lease, request, trio.current_time(), 12.0, 2**20)).body
 
 
 @pytest.mark.parametrize("request_bytes", [REQUEST, LARGE_REQUEST], ids=["small", "large"])
@@ -189,7 +189,7 @@ async def idle_connection(transport: NativeTransport, node: Node, *, used: bool)
     assert lease is not None
     await lease.dial(transport._dial)
     if used:
-        await transport.attempt(lease, REQUEST, 12.0, 100)
+        await transport.attempt(lease, REQUEST, trio.current_time(), 12.0, 100)
     else:
         transport.pools.give_back(lease, trio.current_time())
     await trio.sleep(0.05)  # for what the peer sends on its own account: tickets are in nobody's hands
@@ -205,7 +205,7 @@ async def test_session_tickets_are_no_stray_bytes(ca, trusting, used):
         async with idle_connection(transport, node, used=used) as lease:
             assert lease.peek() is Peek.QUIET
             assert transport.pools.take(node, trio.current_time() + PEEK_AFTER * 2) is lease
-            assert (await transport.attempt(lease, REQUEST, 12.0, 100)).body == b"{}"
+            assert (await transport.attempt(lease, REQUEST, trio.current_time(), 12.0, 100)).body == b"{}"
 
 
 async def test_stray_bytes_on_a_used_tls_connection_are_seen(ca, trusting):
