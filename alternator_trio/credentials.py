@@ -7,15 +7,16 @@ asked for, never later.
 
 from __future__ import annotations
 
-import configparser
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 from alternator_trio.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from configparser import RawConfigParser
 
 __all__ = ["Credentials", "CredentialsProvider"]
 
@@ -227,20 +228,26 @@ def _variable(variables: Mapping[str, str], name: str) -> str:
 
 
 def _read_profile(file: Path, section: str) -> Mapping[str, str]:
+    from configparser import RawConfigParser  # noqa: PLC0415  # most clients read no file
+
     # No interpolation and no inherited section: a secret may hold '%', and AWS's [default] is a profile like others.
-    parser = configparser.RawConfigParser(default_section="", interpolation=None)
+    parser = RawConfigParser(default_section="", interpolation=None)
     problem = _read_into(parser, file)
     if problem is not None:  # raised here, outside of the handlers: their errors quote the file's lines, even in chains
         raise ConfigurationError(f"{file}: {problem}")
     if not parser.has_section(section):
+        import difflib  # noqa: PLC0415  # only for an error message
+
         near = difflib.get_close_matches(section, parser.sections(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigurationError(f"{file}: there is no profile {section!r}{hint}")
     return parser[section]
 
 
-def _read_into(parser: configparser.RawConfigParser, file: Path) -> str | None:
+def _read_into(parser: RawConfigParser, file: Path) -> str | None:
     """Read a file; why it cannot be read, in words that quote nothing of it."""
+    import configparser  # noqa: PLC0415  # as above
+
     try:
         parser.read_string(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -250,8 +257,9 @@ def _read_into(parser: configparser.RawConfigParser, file: Path) -> str | None:
     except configparser.MissingSectionHeaderError as error:
         return f"line {error.lineno} comes before any [profile]"
     except configparser.ParsingError as error:
-        lines = "".join(f" {number}" for number, _ in error.errors[:1])
-        return f"line{lines} is neither [profile] nor 'name = value'"
+        # Python 3.13's error about a continued line has a number of its own in place of the list.
+        listed: list[tuple[int, str]] = getattr(error, "errors", None) or [(getattr(error, "lineno", 0), "")]
+        return f"line {listed[0][0]} is neither [profile] nor 'name = value'"
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
         return f"line {error.lineno} says again what an earlier one says"
     return None
