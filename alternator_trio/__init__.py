@@ -12,7 +12,7 @@ How it is layered, from the top; imports point down:
 * ``_actors``: NodeRegistry, Dispatcher, KeyResolver, Discovery; see ``_actors/messages.py``
 * ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
 * ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness
-* ``config``, ``routing``, ``nodes``, ``instruments``, ``errors``: values that everybody may import
+* ``config``, ``routing``, ``content``, ``credentials``, ``nodes``, ``instruments``, ``errors``: values for everybody
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from alternator_trio import errors as _errors
 from alternator_trio._version import __version__
 from alternator_trio.client import Client, NodeStatus, RoutingCheck, Statistics, open_alternator
 from alternator_trio.config import AlternatorConfig, RetryPolicy
+from alternator_trio.content import RequestCompression
+from alternator_trio.credentials import Credentials
 from alternator_trio.errors import *  # noqa: F403  # the whole tree: its __all__ is the list
 from alternator_trio.instruments import Instrument, NodeStateChanged, ScopeChanged
 from alternator_trio.nodes import Node
@@ -29,12 +31,14 @@ from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 __all__ = [
     "AlternatorConfig",
     "Client",
+    "Credentials",
     "Instrument",
     "KeyRouteAffinity",
     "Node",
     "NodeHealth",
     "NodeStateChanged",
     "NodeStatus",
+    "RequestCompression",
     "RetryPolicy",
     "RoutingCheck",
     "RoutingScope",

@@ -11,7 +11,7 @@ import contextlib
 import os
 import random
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import trio
@@ -25,11 +25,14 @@ from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published, Reply, ask
 from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.native import NativeTransport
+from alternator_trio._wire.compression import compress
 from alternator_trio._wire.http_request import RequestWriter
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import encode_object
 from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
+from alternator_trio._wire.operation_names import target
 from alternator_trio._wire.replies import UnreadableReplyError, read_result
+from alternator_trio._wire.sigv4 import Signer
 from alternator_trio.config import AlternatorConfig, RetryPolicy
 from alternator_trio.errors import (
     AlternatorError,
@@ -73,6 +76,7 @@ class DataPath:
         writer: RequestWriter,
         quota: RetryQuota,
         rng: random.Random,
+        wall_clock: Callable[[], float],
     ) -> None:
         self._config = config
         self._transport = transport
@@ -84,6 +88,8 @@ class DataPath:
         self._writer = writer
         self._quota = quota
         self._rng = rng
+        self._wall_clock = wall_clock
+        self._signer = None if config.credentials is None else Signer(config.region)
         self._is_closed = False
         self._closed = trio.Event()
         self._pid = os.getpid()
@@ -117,8 +123,8 @@ class DataPath:
         self.begun += 1
         request = None
         try:
-            fields = self._writer.fields(operation)
-            body = encode_object(parameters)
+            body, coding = compress(encode_object(parameters), self._config.request_compression)
+            fields = self._writer.fields(operation, coding)
             request = Request(operation, parameters, policy or self._config.retry, fields, body)
             seconds = self._config.operation_timeout
             if seconds is None:
@@ -214,7 +220,9 @@ class DataPath:
                 lease = await self._lease_elsewhere(request, plan, live, node)
                 now = trio.current_time()
             node = request.begin_attempt(lease)
-            wire_request = self._writer.post(node, request.fields, request.body)
+            # Everything that is signed stands by now: body, compression, headers, address.
+            signature = b"" if self._signer is None else self._sign(request, node)
+            wire_request = self._writer.post(node, request.fields, request.body, signature)
             try:
                 response = await self._transport.attempt(lease, wire_request, now, seconds, config.max_response_bytes)
             except (TransportError, ClientClosedError) as error:
@@ -240,7 +248,9 @@ class DataPath:
         if request.spent:
             self._quota.refund(request.spent)
         try:
-            result = read_result(request.operation, response)
+            result = read_result(
+                request.operation, response, self._config.response_compression, self._config.max_response_bytes
+            )
         except UnreadableReplyError as error:
             request.unknown_outcome = not request.is_read
             raise DecodingError(f"the answer is not {request.operation}'s: {error}") from error
@@ -254,6 +264,18 @@ class DataPath:
             metadata["RequestId"] = request_id.decode("latin-1")
         result["ResponseMetadata"] = metadata
         return result
+
+    def _sign(self, request: Request, node: Node) -> bytes:
+        credentials, signer = self._config.credentials, self._signer
+        assert credentials is not None  # noqa: S101  # without them there is no signer
+        assert signer is not None  # noqa: S101  # the same
+        return signer.sign(
+            credentials,
+            authority=node.authority,
+            target=target(request.operation),
+            body=request.body,
+            now=self._wall_clock(),
+        )
 
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""

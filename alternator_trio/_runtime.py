@@ -11,6 +11,7 @@ import contextlib
 import logging
 import math
 import random
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final, TypeVar
 
@@ -119,9 +120,10 @@ class Runtime:
             ),
             activity_from=self._activity_from,
             discovery=self.discovery_inbox,
-            writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT),
+            writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT, config.response_compression),
             quota=self.quota,
             rng=rng,
+            wall_clock=time.time,
         )
         self._rng = rng
 

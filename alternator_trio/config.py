@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, TypedDict, cast
 
 from alternator_trio._version import __version__
+from alternator_trio.content import RequestCompression, ResponseEncodings, as_response_encodings
+from alternator_trio.credentials import Credentials
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
@@ -23,6 +26,7 @@ __all__ = ["AlternatorConfig", "Options", "RetryPolicy"]
 AddressTranslator: TypeAlias = Mapping[str, str] | Callable[[str], str]
 """From the host that a node lists to the one that is dialled."""
 
+_REGION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DEFAULT_USER_AGENT: Final = f"scylladb-alternator-client-trio/{__version__}"
 
 
@@ -78,6 +82,10 @@ class Options(TypedDict, total=False):
     writes_cross_datacenter: bool
     address_translator: AddressTranslator | None
     instruments: Sequence[Instrument]
+    credentials: Credentials | None
+    region: str
+    request_compression: RequestCompression | None
+    response_compression: ResponseEncodings
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,10 @@ class AlternatorConfig:
         address_translator: From the host that a node lists to the one that is dialled: a callable, or a table, which
             leaves alone what is not in it.
         instruments: Hooks that are told of changes.
+        credentials: Who signs requests; None: nobody, they go unsigned.
+        region: The region in signatures; Alternator takes any.
+        request_compression: How bodies of requests are compressed; None: not at all.
+        response_compression: The encodings that answers may come in, the preferred one first; empty: none is asked for.
 
     Raises:
         ConfigurationError: A value or a seed is wrong; the message names it.
@@ -146,6 +158,10 @@ class AlternatorConfig:
     writes_cross_datacenter: bool = True
     address_translator: AddressTranslator | None = None
     instruments: Sequence[Instrument] = ()
+    credentials: Credentials | None = None
+    region: str = "us-east-1"
+    request_compression: RequestCompression | None = None
+    response_compression: ResponseEncodings = ()
     seed_nodes: tuple[Node, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -168,8 +184,11 @@ class AlternatorConfig:
         for name, kind, optional in _KINDS:
             value = getattr(self, name)
             if not (isinstance(value, kind) or (optional and value is None)):
-                raise ConfigurationError(f"{name}: {value!r} is no {kind.__name__}")
+                raise ConfigurationError(f"{name}: {_shown(value)} is no {kind.__name__}")
         object.__setattr__(self, "instruments", tuple(self.instruments))
+        object.__setattr__(self, "response_compression", as_response_encodings(self.response_compression))
+        if not (isinstance(self.region, str) and _REGION.fullmatch(self.region)):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
+            raise ConfigurationError(f"region: {self.region!r} is no region's name, such as 'us-east-1'")
         for instrument in self.instruments:
             if not isinstance(instrument, Instrument):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
                 raise ConfigurationError(f"instruments: {instrument!r} is no Instrument")
@@ -213,6 +232,11 @@ def _listed(seeds: object) -> tuple[str, ...]:
     return tuple(cast("Iterable[str]", seeds))
 
 
+def _shown(value: object) -> str:
+    """A wrong value for an error message; of one that may hold a secret only its type."""
+    return repr(value) if isinstance(value, (bool, int, float)) or value is None else type(value).__name__
+
+
 _KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
     ("discovery", bool, False),
     ("retry", RetryPolicy, False),
@@ -220,6 +244,8 @@ _KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
     ("key_route_affinity", KeyRouteAffinity, True),
     ("node_health", NodeHealth, True),
     ("writes_cross_datacenter", bool, False),
+    ("credentials", Credentials, True),
+    ("request_compression", RequestCompression, True),
 )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Collection
 
+from alternator_trio._wire.compression import accept_encoding
 from alternator_trio._wire.operation_names import target
+from alternator_trio.content import Encoding, ResponseEncodings
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
 
@@ -21,6 +23,7 @@ class RequestWriter:
 
     Args:
         user_agent: The User-Agent header's value.
+        accepted: The encodings that an operation's answer may come in.
 
     Example:
         >>> writer = RequestWriter("demo/1")
@@ -28,30 +31,44 @@ class RequestWriter:
         b'GET /localnodes?dc=dc1 HTTP/1.1'
     """
 
-    __slots__ = ("_agent", "_by_node", "_by_operation")
+    __slots__ = ("_accept", "_agent", "_by_node", "_by_operation")
 
-    def __init__(self, user_agent: str) -> None:
+    def __init__(self, user_agent: str, accepted: ResponseEncodings = ()) -> None:
+        accept = accept_encoding(accepted)
         self._agent = b"user-agent: %b\r\n" % user_agent.encode("ascii")
+        self._accept = b"" if accept is None else b"accept-encoding: %b\r\n" % accept
         self._by_node: dict[Node, bytes] = {}
-        self._by_operation: dict[str, bytes] = {}
+        self._by_operation: dict[tuple[str, Encoding | None], bytes] = {}
 
-    def fields(self, operation: str) -> bytes:
+    def fields(self, operation: str, coding: Encoding | None = None) -> bytes:
         """The part of a head that an operation has to itself, for `post`.
+
+        Args:
+            operation: Its name.
+            coding: How the body is compressed; None: not at all.
 
         Raises:
             EncodingError: The name is no operation's.
         """
-        fields = self._by_operation.get(operation)
+        key = operation, coding
+        fields = self._by_operation.get(key)
         if fields is None:
-            fields = self._by_operation[operation] = _fields(operation)
+            fields = self._by_operation[key] = self._accept + _fields(operation, coding)
         return fields
 
-    def post(self, node: Node, fields: bytes, body: bytes) -> bytes:
-        """An operation's request to ``node``."""
+    def post(self, node: Node, fields: bytes, body: bytes, signature: bytes = b"") -> bytes:
+        """An operation's request to ``node``.
+
+        Args:
+            node: Where it goes.
+            fields: From `fields`.
+            body: As it goes over the wire.
+            signature: The header lines that sign it for this node; none when it goes unsigned.
+        """
         opening = self._by_node.get(node)
         if opening is None:
             opening = self._by_node[node] = self._opening(b"POST / HTTP/1.1\r\n", node)
-        return b"%b%b%d\r\n\r\n%b" % (opening, fields, len(body), body)
+        return b"%b%b%b%d\r\n\r\n%b" % (opening, signature, fields, len(body), body)
 
     def localnodes(self, node: Node, scope: RoutingScope) -> bytes:
         """The question for the node list of a scope; in cluster scope for that of the asked node's datacenter."""
@@ -70,7 +87,8 @@ class RequestWriter:
         return b"%bhost: %b\r\n%b" % (request_line, node.authority.encode("ascii"), self._agent)
 
 
-def _fields(operation: str) -> bytes:
-    return b"x-amz-target: %b\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: " % target(
-        operation
+def _fields(operation: str, coding: Encoding | None) -> bytes:
+    encoding = f"content-encoding: {coding}\r\n" if coding is not None else ""
+    return (
+        f"x-amz-target: {target(operation)}\r\ncontent-type: application/x-amz-json-1.0\r\n{encoding}content-length: "
     ).encode("ascii")

@@ -2,7 +2,8 @@
 
 Rules (spec §1): errors come as ``{"__type": "prefix#Name", "message"}``, also with ``Message``, with ``code``, under a
 header, as plain text or as HTML: all are understood. A 200 whose body cannot be read as the promised answer is an
-error, never an empty result; an empty body is success for TagResource and UntagResource alone.
+error, never an empty result; an empty body is success for TagResource and UntagResource alone. A checksum is that of
+the body as it came; errors are never compressed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from alternator_trio._service_errors import error_class
+from alternator_trio._wire.compression import decompress
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import decode_object
+from alternator_trio.content import ResponseEncodings
 from alternator_trio.errors import ServiceError
 
 __all__ = ["UnreadableReplyError", "read_error", "read_result"]
@@ -27,8 +30,16 @@ class UnreadableReplyError(ValueError):
     """A 200 that is not the promised answer; the message says why."""
 
 
-def read_result(operation: str, response: HttpResponse) -> dict[str, object]:
+def read_result(
+    operation: str, response: HttpResponse, accepted: ResponseEncodings = (), max_bytes: int = 64 * 2**20
+) -> dict[str, object]:
     """The result in an answer with status 200, without ResponseMetadata.
+
+    Args:
+        operation: What was asked for.
+        response: The answer.
+        accepted: The encodings that it may come in.
+        max_bytes: The largest acceptable body, decoded.
 
     Raises:
         UnreadableReplyError: The body is not the promised answer.
@@ -37,14 +48,12 @@ def read_result(operation: str, response: HttpResponse) -> dict[str, object]:
     if not body and operation in _EMPTY_IS_SUCCESS:
         return {}
     headers = response.headers
-    coding = headers.get(b"content-encoding", b"identity").lower()
-    if coding != b"identity":
-        raise UnreadableReplyError(f"the body came with Content-Encoding {coding[:40]!r}, which was not asked for")
     checksum = headers.get(b"x-amz-crc32")
     if checksum is not None and checksum != b"%d" % zlib.crc32(body):
         raise UnreadableReplyError("the body does not match its x-amz-crc32")
+    coding = headers.get(b"content-encoding")
     try:
-        return decode_object(body)
+        return decode_object(body if coding is None else decompress(body, coding, accepted, max_bytes))
     except ValueError as error:
         raise UnreadableReplyError(f"the body cannot be read: {error}") from error
 
