@@ -20,6 +20,9 @@ __all__ = ["Probing", "due_at", "due_now"]
 FORGOTTEN_AFTER: Final = 60.0  # seconds; a queue of probes at 5 s each is shorter
 
 
+MADE_LATER: Final = 0.25  # seconds after a probe that could not be made
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Probing:
     """One node's probes.
@@ -28,7 +31,8 @@ class Probing:
         since: When it appeared, went down, or its last probe ended (Trio's clock).
         appeared: Whether it has not been probed since it came onto the list.
         streak: Probes in a row that ended alike; negative for failures.
-        in_flight_until: A probe is in flight, or wanted, until it settles or this time passes; else minus infinity.
+        in_flight_until: A probe is in flight, or wanted, until it settles or this time passes; else minus infinity. One
+            that was not made is held to be so for a moment longer.
     """
 
     since: float
@@ -39,7 +43,7 @@ class Probing:
     def settled(self, now: float, *, succeeded: bool | None) -> Probing:
         """After a probe; None: it was not made."""
         if succeeded is None:
-            return Probing(since=now, appeared=False, streak=self.streak)
+            return dataclasses.replace(self, in_flight_until=now + MADE_LATER)
         alike = (self.streak > 0) is succeeded and self.streak != 0
         step = 1 if succeeded else -1
         return Probing(since=now, streak=self.streak + step if alike else step)
