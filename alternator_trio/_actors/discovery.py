@@ -10,6 +10,7 @@ decides. A restart after a crash clears the marks of the children that died with
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -62,7 +63,7 @@ class DiscoveryState:
         contacts: Nodes that answered in earlier refreshes.
         waiting: Who waits for the refresh in flight, or for the next.
         probing: Probes in flight, by node.
-        queued: Probes that wait for one of them to end.
+        queued: Probes that wait for one of them to end, by node, the oldest first.
     """
 
     refreshing: bool = False
@@ -71,7 +72,7 @@ class DiscoveryState:
     contacts: tuple[Node, ...] = ()
     waiting: tuple[Reply[LiveNodes], ...] = ()
     probing: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
-    queued: tuple[ProbeWanted, ...] = ()
+    queued: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
 
 
 class _Begin(NamedTuple):
@@ -170,8 +171,8 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         return self._begin_at(state, now, now)
 
     def recovered(self, state: DiscoveryState, now: float) -> tuple[DiscoveryState, Sequence[_Action]]:
-        lost = (*state.probing.values(), *state.queued)
-        state = dataclasses.replace(state, refreshing=False, probing={}, queued=())
+        lost = (*state.probing.values(), *state.queued.values())
+        state = dataclasses.replace(state, refreshing=False, probing={}, queued={})
         state, actions = self._begin_at(state, now, now)
         return state, (*(_TellProbe(_unmade(wanted)) for wanted in lost), *actions)
 
@@ -219,9 +220,9 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
     ) -> tuple[DiscoveryState, Sequence[_Action]]:
         match message:
             case ProbeWanted(node=node):
-                if node in state.probing or any(queued.node == node for queued in state.queued):
+                if node in state.probing or node in state.queued:
                     return state, ()
-                return self._begin_probes(dataclasses.replace(state, queued=(*state.queued, message)))
+                return self._begin_probes(dataclasses.replace(state, queued={**state.queued, node: message}))
             case ProbeFinished(settled=settled):
                 probing = {node: wanted for node, wanted in state.probing.items() if node != settled.node}
                 state, probes = self._begin_probes(dataclasses.replace(state, probing=probing))
@@ -229,9 +230,10 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
     def _begin_probes(self, state: DiscoveryState) -> tuple[DiscoveryState, Sequence[_Action]]:
         free = self._probe_concurrency - len(state.probing)
-        begun, queued = state.queued[:free], state.queued[free:]
-        probing = {**state.probing, **{wanted.node: wanted for wanted in begun}}
-        return dataclasses.replace(state, probing=probing, queued=queued), [_Probe(wanted) for wanted in begun]
+        begun = dict(itertools.islice(state.queued.items(), free))
+        queued = dict(itertools.islice(state.queued.items(), len(begun), None))
+        state = dataclasses.replace(state, probing={**state.probing, **begun}, queued=queued)
+        return state, [_Probe(wanted) for wanted in begun.values()]
 
     def _report(self, result: RefreshResult, replies: tuple[Reply[LiveNodes], ...]) -> None:
         for node in result.answered:
