@@ -199,6 +199,8 @@ class ResponseReader:
             raise MalformedResponseError(f"status {status} is none of HTTP's")
         if status >= _FINAL:
             self._length = self._framing(status)
+        if self._length != _CHUNKED or status < _FINAL:
+            self._parser = None  # which refers to this reader: a cycle for the collector, with every answer
         return status
 
     def _framing(self, status: int) -> int:
@@ -255,6 +257,7 @@ class ResponseReader:
             raise MalformedResponseError("a chunked body of almost nothing but framing")
         if not self._complete:
             return None
+        self._parser = None
         # llhttp passes over empty lines before the next message: those are bytes after the answer as well.
         overrun = self._overrun or tail[1:] != _END_OF_HEAD or tail[:1] in b"\r\n"
         body = b"".join(self._body)
