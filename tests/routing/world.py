@@ -17,6 +17,12 @@ DC2 = RoutingScope.datacenter("dc2")
 CLUSTER = RoutingScope.cluster()
 CHAIN = RACK1.with_fallback(DC1, CLUSTER)
 CROWD = 30  # of which the retry quota covers two retries each
+USERS = {
+    "TableName": "users",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
 KEY = {"id": {"S": "ada"}}
 
 
