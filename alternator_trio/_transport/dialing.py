@@ -63,7 +63,9 @@ class TcpDialer:
         return await self._handshake(node, stream)
 
     async def _handshake(self, node: Node, stream: trio.SocketStream) -> Wire:
-        secured = trio.SSLStream(stream, self._context(), server_hostname=node.host, https_compatible=True)
+        secured = trio.SSLStream(
+            stream, self._context(), server_hostname=node.host.removesuffix("."), https_compatible=True
+        )
         ready = False
         try:
             await secured.do_handshake()

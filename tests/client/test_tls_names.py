@@ -1,0 +1,24 @@
+"""The name that a certificate is checked against."""
+
+from __future__ import annotations
+
+import ssl
+
+import trustme
+
+from alternator_trio import open_alternator
+from alternator_trio.testing import LocalCluster
+
+
+async def test_a_rooted_name_is_verified_without_its_dot() -> None:
+    """``localhost.`` is ``localhost`` to a resolver, and certificates never have the dot."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server)
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(trust)
+    async with LocalCluster(nodes=1, tls=server) as cluster:
+        seed = f"https://localhost.:{cluster.nodes[0].port}"
+        async with open_alternator(seed, discovery=False, tls=trust) as client:
+            answer = await client.list_tables()
+    assert answer["ResponseMetadata"]["Node"] == seed
