@@ -7,6 +7,7 @@ those that a freed connection can serve; leaving the line loses nothing.
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
@@ -71,16 +72,18 @@ class Place:
         ring: The nodes that there are.
         refused: Nodes that will not do, because the request has already been there.
         number: Grows with the time of coming.
+        deadline: When whoever waits gives up; in the order of coming, because all are patient for the same time.
         wish: Equal for places that the same nodes can serve.
     """
 
-    __slots__ = ("node", "number", "refused", "ring", "wish")
+    __slots__ = ("deadline", "node", "number", "refused", "ring", "wish")
 
     def __init__(self, node: Node | None, ring: Sequence[Node], refused: Collection[Node]) -> None:
         self.node = node
         self.ring = tuple(ring)
         self.refused = tuple(refused)
         self.number = 0
+        self.deadline = math.inf
         self.wish: Final[Hashable] = (self.ring, self.refused) if node is None else node
 
     def will_do(self, node: Node) -> bool:
@@ -90,10 +93,12 @@ class Place:
         return node not in self.refused and node in self.ring
 
     def choose(self, accepts: Callable[[Node], bool]) -> Node | None:
-        """The first node that will do and is acceptable."""
+        """A node that will do and is acceptable; places that come one after another look from different ends."""
         if self.node is not None:
             return self.node if accepts(self.node) else None
-        for node in self.ring:
+        ring = self.ring
+        for step in range(self.number, self.number + len(ring)):
+            node = ring[step % len(ring)]
             if node not in self.refused and accepts(node):
                 return node
         return None
@@ -119,12 +124,16 @@ class WaitingLine(Generic[P]):
     def __len__(self) -> int:
         return self._length
 
-    def join(self, place: P) -> None:
-        """Queue up."""
+    def join(self, place: P) -> bool:
+        """Queue up; True when nobody waits whom the same nodes could serve."""
         place.number = self._next_number
         self._next_number += 1
-        self._lines.setdefault(place.wish, collections.OrderedDict())[place] = None
         self._length += 1
+        line = self._lines.get(place.wish)
+        if line is None:
+            line = self._lines[place.wish] = collections.OrderedDict()
+        line[place] = None
+        return len(line) == 1
 
     def leave(self, place: P) -> None:
         """Leave, served or not; leaving twice is harmless."""
@@ -138,6 +147,21 @@ class WaitingLine(Generic[P]):
     def all(self) -> list[P]:
         """Everybody, in no particular order."""
         return [place for line in self._lines.values() for place in line]
+
+    def overdue(self, now: float) -> list[P]:
+        """Those whose deadline has passed."""
+        found: list[P] = []
+        for line in self._lines.values():
+            for place in line:
+                if place.deadline > now:
+                    break  # nor has that of those who came later
+                found.append(place)
+        return found
+
+    @property
+    def next_deadline(self) -> float:
+        """When the next one gives up; infinite when nobody waits."""
+        return min((next(iter(line)).deadline for line in self._lines.values()), default=math.inf)
 
     def first_for(self, node: Node) -> P | None:
         """Whom a connection to ``node`` serves."""

@@ -81,6 +81,11 @@ class Connection:
         return self._clean and self._wire is not None and self.ending is None
 
     @property
+    def was_dialled(self) -> bool:
+        """Whether there is, or has been, a wire."""
+        return self._wire is not None
+
+    @property
     def status(self) -> int:
         """Of an exchange that failed: the status of the answer, if its head had come; else 0."""
         return 0 if self._reader is None else self._reader.status

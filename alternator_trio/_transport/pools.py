@@ -24,6 +24,7 @@ __all__ = ["PoolStatistics", "Pools"]
 
 _AT_ONCE: Final = -math.inf
 PEEK_AFTER: Final = 0.1  # seconds idle; before that a look costs more than it finds
+EVEN_OUT_INTERVAL: Final = 0.02  # seconds from one connection that is closed for another node's sake to the next
 
 
 class PoolStatistics(NamedTuple):
@@ -51,7 +52,7 @@ class Pools:
         total: Most connections in all.
         idle_lifetime: Seconds after which an idle connection is closed.
         max_age: Seconds after which a connection is not used again; None: no limit.
-        acquire_timeout: Seconds that `wait` waits.
+        acquire_timeout: Seconds that `wait` waits; `sweep` ends it.
         alarm: Told the time (Trio's clock) by which `sweep` is to be called.
     """
 
@@ -74,6 +75,7 @@ class Pools:
         self._acquire_timeout = acquire_timeout
         self._alarm = alarm
         self._alarm_at = math.inf
+        self._even_from = -math.inf
         self._kept: frozenset[Node] | None = None
         self._closed = False
 
@@ -87,7 +89,7 @@ class Pools:
                 return connection
         if self._closed:
             raise ClientClosedError("the client is closed")
-        if not self._capacity.has_room(node) and not self._even_out(node):
+        if not self._capacity.has_room(node) and not self._even_out(node, now):
             return None
         return self._new(node, now)
 
@@ -110,18 +112,22 @@ class Pools:
         if self._closed:
             raise ClientClosedError("the client is closed")
         waiter = _Waiter(node, ring, refused)
-        lease = self._serve_at_once(waiter, trio.current_time())
-        if lease is not None:
-            return lease
-        self._line.join(waiter)
+        now = trio.current_time()
+        waiter.deadline = now + self._acquire_timeout
+        if self._line.join(waiter):
+            lease = self._serve_at_once(waiter, now)
+            if lease is not None:
+                self._line.leave(waiter)
+                return lease
+        if waiter.deadline < self._alarm_at:
+            self._set_alarm(waiter.deadline)
 
         def abort(_: object) -> trio.lowlevel.Abort:
             # Called only while nothing has been handed over: leaving the line is all there is to do.
             self._line.leave(waiter)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        with trio.CancelScope(deadline=trio.current_time() + self._acquire_timeout):
-            await trio.lowlevel.wait_task_rescheduled(abort)
+        await trio.lowlevel.wait_task_rescheduled(abort)
         if waiter.lease is not None:
             return waiter.lease
         if self._closed:
@@ -147,7 +153,7 @@ class Pools:
             return
         connection.deadline = math.inf
         if self._line:
-            self._serve_with(connection)
+            self._serve_with(connection, now)
             return
         del self._leased[connection]
         self._put_aside(connection, now)
@@ -159,7 +165,7 @@ class Pools:
         del self._leased[connection]
         self._drop(connection)
         if self._line:
-            self._serve_slot(connection.node)
+            self._serve_slot(connection)
 
     def doubt(self, node: Node) -> None:
         """A connection to ``node`` has broken: look at its idle ones, however short they have been idle."""
@@ -175,7 +181,7 @@ class Pools:
                 self._idle.setdefault(node, collections.deque()).append(connection)
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle or under way for too long, and ask for the next alarm."""
+        """Close what has been idle or under way for too long, end what waits too long, ask for the next alarm."""
         self._alarm_at = math.inf
         for connection in list(self._leased):
             if connection.deadline <= now:
@@ -187,9 +193,13 @@ class Pools:
                 self._drop(idle.popleft())
             if not idle:
                 del self._idle[node]
+        for waiter in self._line.overdue(now):
+            self._line.leave(waiter)
+            self._wake(waiter)
         ahead = [connection.deadline for connection in self._leased]
+        ahead.append(self._line.next_deadline)
         ahead += [self._expiry(idle[0]) for idle in self._idle.values()]
-        if ahead and min(ahead) < math.inf:
+        if min(ahead) < math.inf:
             self._set_alarm(min(ahead))
 
     def keep_only(self, nodes: Iterable[Node]) -> None:
@@ -207,9 +217,8 @@ class Pools:
             self._drop_idle(node)
         for connection in self._leased:
             connection.retire_at = _AT_ONCE
-        self._alarm_at = math.inf
-        if self._leased:
-            self._set_alarm(min(connection.deadline for connection in self._leased))
+        # The alarm has gone with the owner; what it was for is found again.
+        self.sweep(trio.current_time())
 
     def close(self) -> None:
         """Close every connection, idle and leased, and turn away those who wait. Nothing is waited for."""
@@ -260,18 +269,25 @@ class Pools:
         self._leased[connection] = None
         return connection
 
-    def _even_out(self, node: Node) -> bool:
-        """Where only the total bound is in the way, take a slot from a node that has two more, one of them idle.
-
-        A lesser difference would only be passed on, each request closing one connection to dial another.
-        """
-        capacity = self._capacity
-        if not capacity.is_exhausted or not capacity.has_room_at(node):
+    def _even_out(self, node: Node, now: float) -> bool:
+        """Where only the total bound is in the way, take an idle connection's slot from a node that has two more."""
+        if not self._capacity.is_exhausted or not self._capacity.has_room_at(node):
             return False
-        richest = max((other for other, idle in self._idle.items() if idle), key=capacity.used_by, default=None)
-        if richest is None or capacity.used_by(richest) < capacity.used_by(node) + 2:
+        richest = max((other for other, idle in self._idle.items() if idle), key=self.connections_to, default=None)
+        if richest is None or not self._may_even_out(richest, node, now):
             return False
         self._drop(self._idle[richest].popleft())
+        return True
+
+    def _may_even_out(self, richer: Node, poorer: Node, now: float) -> bool:
+        """Whether one node is to give a slot to another now.
+
+        With a lesser difference than two the want would only be passed on, each request closing one connection to dial
+        another; and one at a time is soon enough for a node that came back, and not too much for one that is down.
+        """
+        if now < self._even_from or self.connections_to(richer) < self.connections_to(poorer) + 2:
+            return False
+        self._even_from = now + EVEN_OUT_INTERVAL
         return True
 
     def _serve_at_once(self, place: Place, now: float) -> Connection | None:
@@ -309,23 +325,42 @@ class Pools:
         while idle:  # emptied, not only dropped: `take` may be looking at it
             self._drop(idle.popleft())
 
-    def _serve_with(self, connection: Connection) -> None:
+    def _serve_with(self, connection: Connection, now: float) -> None:
         """Hand a leased connection on to whoever comes first among those whom it, or its slot, can serve."""
         waiter = self._line.first_for(connection.node)
         if self._is_before(self._first_elsewhere(), waiter):
             self.discard(connection)  # which serves the slot
-        elif waiter is not None:
-            self._hand(waiter, connection)
-        else:
+        elif waiter is None:
             del self._leased[connection]
-            self._put_aside(connection, trio.current_time())
+            self._put_aside(connection, now)
+        elif (poorer := self._poorer(connection.node, waiter, now)) is not None:
+            del self._leased[connection]
+            self._drop(connection)
+            self._hand(waiter, self._new(poorer, now))
+        else:
+            self._hand(waiter, connection)
 
-    def _serve_slot(self, node: Node) -> None:
-        """Hand a freed slot on: as one to dial on at ``node``, or at another for somebody who came before."""
-        waiter = self._line.first_for(node) if self._capacity.has_room(node) else None
-        elsewhere = self._line.first_elsewhere(self._capacity.has_room)
+    def _poorer(self, node: Node, waiter: _Waiter, now: float) -> Node | None:
+        """A node to serve the waiter at instead: under load nothing is idle, and this is where slots even out."""
+        capacity = self._capacity
+        if waiter.node is not None or not capacity.is_exhausted:
+            return None
+        if capacity.used_by(node) * len(waiter.ring) <= capacity.used:
+            return None  # it has its share, or less
+        poorest = min((other for other in waiter.ring if other not in waiter.refused), key=capacity.used_by)
+        return poorest if capacity.has_room_at(poorest) and self._may_even_out(node, poorest, now) else None
+
+    def _serve_slot(self, connection: Connection) -> None:
+        """Hand a freed slot on: as one to dial on at the same node, or at another for somebody who came before."""
+        node = connection.node
+        has_room = self._capacity.has_room
+        waiter = self._line.first_for(node) if has_room(node) else None
+        elsewhere = self._line.first_elsewhere(has_room)
         if elsewhere is not None and self._is_before(elsewhere, waiter):
             waiter, node = elsewhere
+        elif waiter is not None and not connection.was_dialled:
+            # The dial failed: not the whole line is to find that out, one after another.
+            node = waiter.choose(lambda other: other != node and has_room(other)) or node
         if waiter is not None:
             self._hand(waiter, self._new(node, trio.current_time()))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Never
 
 import trio
 import trio.testing
@@ -16,6 +15,7 @@ from alternator_trio._transport.pools import Pools
 from alternator_trio._transport.wires import StreamWire
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio.nodes import Node
+from tests.transport.pool_world import Alarm
 
 NODE = Node("http", "10.0.0.1", 8000)
 REQUEST = b"POST / HTTP/1.1\r\nhost: 10.0.0.1:8000\r\ncontent-length: 2\r\n\r\n{}"
@@ -64,19 +64,18 @@ class Peers:
     Attributes:
         open_wires: What was dialled and not closed.
         dials: How often was dialled.
-        alarm_at: When a sweep is wanted.
+        alarm: When a sweep is wanted, and who sweeps.
     """
 
     def __init__(self, nursery: trio.Nursery, serve: Serve, make_pair: Callable[[], StreamPair], **bounds: float):
         self.open_wires: set[int] = set()
         self.dials = 0
-        self.alarm_at = math.inf
+        self.alarm = Alarm()
         self._nursery = nursery
         self._serve = serve
         self._make_pair = make_pair
-        self._sleeping: trio.CancelScope | None = None
         options = {"per_node": 8, "total": 8, "idle_lifetime": 60.0, "max_age": None, "acquire_timeout": 10.0}
-        self.pools = Pools(**(options | bounds), alarm=self._set_alarm)
+        self.pools = Pools(**(options | bounds), alarm=self.alarm)
         self.transport = NativeTransport(self.pools, self.dial)
 
     async def dial(self, node: Node) -> StreamWire:
@@ -111,19 +110,6 @@ class Peers:
         assert self.pools.statistics() == (idle, 0, 0)
         assert self.pools.used == self.pools.connections_to(NODE) == len(self.open_wires) == idle
 
-    async def sweep_when_due(self) -> Never:
-        """The Dispatcher's part."""
-        while True:
-            with trio.CancelScope(deadline=self.alarm_at) as self._sleeping:
-                await trio.sleep_forever()
-            self.alarm_at = math.inf
-            self.pools.sweep(trio.current_time())
-
-    def _set_alarm(self, when: float) -> None:
-        self.alarm_at = min(self.alarm_at, when)
-        if self._sleeping is not None:
-            self._sleeping.deadline = self.alarm_at
-
     async def _run_peer(self, stream: trio.abc.Stream) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._serve(stream)
@@ -138,7 +124,7 @@ async def open_peers(
     """Pools whose connections lead to ``serve``; closed, with the peers, at the end of the block."""
     async with trio.open_nursery() as nursery:
         peers = Peers(nursery, serve, make_pair, **bounds)
-        nursery.start_soon(peers.sweep_when_due)
+        nursery.start_soon(peers.alarm.sweep_when_due, peers.pools)
         yield peers
         peers.pools.close()
         nursery.cancel_scope.cancel()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Never
 
+import trio
+
 from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.pools import Pools
 from alternator_trio._transport.wires import Peek
@@ -38,12 +40,32 @@ class FakeWire:
         self.is_closed = True
 
 
-class PoolWorld:
-    """Pools, every wire that was made for them, and their alarm.
+class Alarm:
+    """The Dispatcher's part: told when a sweep is wanted, and sweeping then where a test does not do it itself.
 
     Attributes:
-        alarm_at: When `Pools.sweep` is wanted; whoever sweeps clears it, as an inbox does.
+        at: When the next sweep is wanted.
     """
+
+    def __init__(self) -> None:
+        self.at = math.inf
+        self._sleeping: trio.CancelScope | None = None
+
+    def __call__(self, when: float) -> None:
+        self.at = min(self.at, when)
+        if self._sleeping is not None:
+            self._sleeping.deadline = self.at
+
+    async def sweep_when_due(self, pools: Pools) -> Never:
+        while True:
+            with trio.CancelScope(deadline=self.at) as self._sleeping:
+                await trio.sleep_forever()
+            self.at = math.inf
+            pools.sweep(trio.current_time())
+
+
+class PoolWorld:
+    """Pools, every wire that was made for them, and their alarm."""
 
     def __init__(
         self,
@@ -57,22 +79,19 @@ class PoolWorld:
         self.per_node = per_node
         self.total = total
         self.wires: list[FakeWire] = []
-        self.alarm_at = math.inf
+        self.alarm = Alarm()
         self.pools = Pools(
             per_node=per_node,
             total=total,
             idle_lifetime=idle_lifetime,
             max_age=max_age,
             acquire_timeout=acquire_timeout,
-            alarm=self._set_alarm,
+            alarm=self.alarm,
         )
-
-    def _set_alarm(self, when: float) -> None:
-        self.alarm_at = min(self.alarm_at, when)
 
     def sweep(self, now: float) -> None:
         """What the Dispatcher does when the alarm goes off."""
-        self.alarm_at = math.inf
+        self.alarm.at = math.inf
         self.pools.sweep(now)
 
     async def dial(self, node: Node) -> FakeWire:

@@ -148,7 +148,7 @@ async def test_no_timer_is_left(autojump_clock):
                     nursery.start_soon(peers.attempt)
             await trio.sleep(100)
             peers.assert_at_rest(idle=0)
-            assert peers.alarm_at == math.inf
+            assert peers.alarm.at == math.inf
             assert trio.lowlevel.current_statistics().seconds_to_next_deadline == pytest.approx(400)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from alternator_trio._transport.connection import Connection, Ending
-from alternator_trio._transport.pools import PEEK_AFTER
+from alternator_trio._transport.pools import EVEN_OUT_INTERVAL, PEEK_AFTER
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ClientClosedError
 from tests.transport.pool_world import RING, A, B, C, PoolWorld
@@ -150,10 +151,10 @@ async def test_an_idle_connection_expires_at_its_alarm():
     early, late = await world.lease(A), await world.lease(B)
     world.pools.give_back(early, 1.0)
     world.pools.give_back(late, 2.0)
-    assert world.alarm_at == 61.0
+    assert world.alarm.at == 61.0
     world.sweep(61.0)
     assert [wire.node for wire in world.open_wires] == [B]
-    assert world.alarm_at == 62.0
+    assert world.alarm.at == 62.0
 
 
 async def test_an_expired_connection_is_not_leased_though_nobody_swept():
@@ -169,8 +170,8 @@ async def test_without_connections_there_is_no_alarm():
     """Nobody wakes for nothing."""
     world = PoolWorld()
     await idle(world, A)
-    world.sweep(world.alarm_at)
-    assert world.alarm_at == float("inf")
+    world.sweep(world.alarm.at)
+    assert world.alarm.at == float("inf")
 
 
 async def test_a_connection_over_its_age_is_not_used_again():
@@ -228,11 +229,12 @@ async def test_a_new_epoch_closes_idle_connections_now_and_leased_ones_on_return
     world = PoolWorld()
     await idle(world, B)
     lease = await world.lease(A)
-    world.pools.begin(lease, 7.0)
-    world.alarm_at = float("inf")  # lost with the old owner
+    deadline = trio.current_time() + 7.0
+    world.pools.begin(lease, deadline)
+    world.alarm.at = float("inf")  # lost with the old owner
     world.pools.open_epoch()
     assert [wire.node for wire in world.open_wires] == [A]
-    assert world.alarm_at == 7.0
+    assert world.alarm.at == deadline
     world.pools.give_back(lease, 0.0)
     assert world.pools.used == 0
     world.pools.give_back(await world.lease(A), 0.0)
@@ -280,6 +282,18 @@ async def test_a_node_that_has_two_less_gets_an_idle_slot_of_the_richest():
     assert world.pools.take(C, 0.0) is None
 
 
+async def test_slots_even_out_one_at_a_time():
+    """A node that is down has no connections either: not every request closes one to try it."""
+    world = PoolWorld(total=4)
+    await idle(world, A, A, A, A)
+    lease = world.pools.take(B, 0.0)
+    assert lease is not None
+    world.pools.discard(lease)  # it refused
+    await idle(world, A, A, A, A)
+    assert world.pools.take(B, EVEN_OUT_INTERVAL / 2) is None
+    assert world.pools.take(B, EVEN_OUT_INTERVAL) is not None
+
+
 async def test_leased_connections_are_never_taken_away():
     """However poor a node is, what is in use stays."""
     world = PoolWorld(total=3)
@@ -311,11 +325,11 @@ async def test_a_sweep_closes_what_is_overdue_and_nothing_else():
     world.pools.begin(other, 6.0)
     world.pools.begin(one, 5.0)
     world.pools.give_back(idle_one, 0.0)
-    assert world.alarm_at == 5.0
+    assert world.alarm.at == 5.0
     world.sweep(5.0)
     assert (one.ending, other.ending) == (Ending.TIMED_OUT, None)
     assert [wire.is_closed for wire in world.wires] == [True, False, False]
-    assert world.alarm_at == 6.0
+    assert world.alarm.at == 6.0
 
 
 async def test_a_connection_that_was_given_back_has_no_deadline():

@@ -156,11 +156,11 @@ async def pass_time(world: PoolWorld, seconds: float) -> None:
     """Let time pass, sweeping whenever the alarm asks for it; nothing may be overdue then."""
     clock = trio.lowlevel.current_clock()
     end = trio.current_time() + seconds
-    while world.alarm_at <= end:
-        clock.jump(max(0.0, world.alarm_at - trio.current_time()))
-        now = max(trio.current_time(), world.alarm_at)
+    while world.alarm.at <= end:
+        clock.jump(max(0.0, world.alarm.at - trio.current_time()))
+        now = max(trio.current_time(), world.alarm.at)
         world.sweep(now)
-        assert world.alarm_at > now
+        assert world.alarm.at > now
     clock.jump(max(0.0, end - trio.current_time()))
     for lease in world.pools._leased:
         assert lease.deadline > end or lease.ending is Ending.TIMED_OUT
@@ -219,7 +219,7 @@ def test_the_alarm_is_never_late_nor_set_for_a_time_that_has_passed():
         world.pools.give_back(await world.lease(now=now), now)
 
     trio.run(give_back_at, 0.7)
-    assert world.alarm_at - 0.7 < 0.1  # by rounding
-    world.sweep(world.alarm_at)
+    assert world.alarm.at - 0.7 < 0.1  # by rounding
+    world.sweep(world.alarm.at)
     assert not world.open_wires
-    assert world.alarm_at == math.inf
+    assert world.alarm.at == math.inf

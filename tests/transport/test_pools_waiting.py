@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from alternator_trio._transport.connection import Connection, Ending
+from alternator_trio._transport.pools import EVEN_OUT_INTERVAL
 from alternator_trio.errors import ClientClosedError, PoolTimeoutError
 from tests.transport.pool_world import RING, SEED, A, B, C, PoolWorld
 
@@ -110,6 +111,51 @@ async def test_a_slot_goes_to_another_node_for_who_came_before():
     assert waiting.names == ["a", "b"]
 
 
+async def test_under_load_slots_even_out_as_they_change_hands():
+    """All connections are A's and none is ever idle: B and C get theirs, one at each interval, and then it stays so."""
+    world = PoolWorld(total=6)
+    leases = [await world.lease(A) for _ in range(6)]
+    async with trio.open_nursery() as nursery:
+        waiting = Waiting(world, nursery)
+        counts = []
+        for turn in range(12):
+            await waiting.begin(turn)
+            world.pools.give_back(leases.pop(0), turn * EVEN_OUT_INTERVAL)
+            await trio.testing.wait_all_tasks_blocked()
+            leases.append(waiting.served.pop()[1])
+            await leases[-1].dial(world.dial)
+            counts.append(sorted(world.pools.connections_to(node) for node in RING))
+    assert counts[:4] == [[0, 1, 5], [1, 1, 4], [1, 2, 3], [2, 2, 2]]
+    assert counts[4:] == [[2, 2, 2]] * 8
+    assert len(world.wires) == 10
+
+
+async def test_the_slot_of_a_dial_that_failed_serves_the_next_at_another_node():
+    """A node that refuses is not tried by the whole line, one after another."""
+    world = PoolWorld(total=1)
+    lease = world.pools.take(A, 0.0)
+    assert lease is not None
+    async with trio.open_nursery() as nursery:
+        waiting = Waiting(world, nursery)
+        await waiting.begin("any")
+        world.pools.give_back(lease, 0.0)  # as after a failed dial: without a wire
+    ((_, served),) = waiting.served
+    assert served.node in {B, C}
+
+
+async def test_freed_slots_are_spread_over_the_nodes():
+    """Those who wait with one wish do not all go to the same node."""
+    world = PoolWorld(total=6)
+    leases = [await world.lease(SEED) for _ in range(6)]
+    async with trio.open_nursery() as nursery:
+        waiting = Waiting(world, nursery)
+        for name in range(6):
+            await waiting.begin(name)
+        for lease in leases:
+            world.pools.discard(lease)
+    assert [world.pools.connections_to(node) for node in RING] == [2, 2, 2]
+
+
 @pytest.mark.parametrize("end", ["give_back", "discard"])
 async def test_a_node_that_is_not_listed_serves_nobody_who_did_not_ask_for_it(end):
     """Discovery asks seeds over the same pools: their connections are not for traffic."""
@@ -128,8 +174,11 @@ async def test_waiting_ends_at_the_acquire_timeout(autojump_clock):
     world = PoolWorld(total=1, acquire_timeout=10.0)
     lease = await world.lease(A)
     begun = trio.current_time()
-    with pytest.raises(PoolTimeoutError, match=r"within 10 s \(node http://a:8000\)") as caught:
-        await world.pools.wait(A)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.alarm.sweep_when_due, world.pools)
+        with pytest.raises(PoolTimeoutError, match=r"within 10 s \(node http://a:8000\)") as caught:
+            await world.pools.wait(A)
+        nursery.cancel_scope.cancel()
     assert trio.current_time() - begun == 10.0
     assert not caught.value.may_have_happened
     world.pools.give_back(lease, 0.0)
@@ -146,9 +195,12 @@ async def test_a_lease_that_comes_with_the_timeout_is_not_lost(autojump_clock):
         world.pools.give_back(lease, trio.current_time())
 
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.alarm.sweep_when_due, world.pools)
         nursery.start_soon(give_back_at_the_deadline)
         waiting = Waiting(world, nursery)
-        nursery.start_soon(waiting._wait, trio.CancelScope(), "a", A, ())
+        await waiting.begin("a", A)
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
     assert len(waiting.served) + len(waiting.errors) == 1
     assert world.pools.statistics() == (len(waiting.errors), len(waiting.served), 0)
 
