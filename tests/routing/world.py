@@ -8,6 +8,9 @@ from __future__ import annotations
 import trio.testing
 
 from alternator_trio import AlternatorError, ConnectError, RoutingScope
+from alternator_trio._core.affinity import key_hash
+from alternator_trio._core.health import NodeState
+from alternator_trio._core.query_plan import SeededPlan
 from alternator_trio.instruments import Instrument, ScopeChanged
 
 TOPOLOGY = {"dc1": {"rack1": 2, "rack2": 1}, "dc2": {"rack1": 2}}
@@ -46,6 +49,13 @@ def ring(client):
 def states(client):
     """The health of each node, by number."""
     return {number_of(url.removesuffix(":8000")): status.state for url, status in client.node_health().items()}
+
+
+def order_over(ring, value):
+    """The nodes of a ring in the order in which every Alternator client tries them for a partition key."""
+    seed = key_hash({"S": value} if isinstance(value, str) else value)
+    plan = SeededPlan(sorted(ring), seed, lambda _: NodeState.ACTIVE)
+    return list(iter(plan.next_node, None))
 
 
 def served(nodes, operation="GetItem"):
