@@ -17,7 +17,9 @@ How it is layered, from the top; imports point down:
 
 from __future__ import annotations
 
+from alternator_trio import _service_errors
 from alternator_trio import errors as _errors
+from alternator_trio._service_errors import *  # noqa: F403  # one class per error of the service model
 from alternator_trio._version import __version__
 from alternator_trio.client import Client, NodeStatus, RoutingCheck, Statistics, open_alternator
 from alternator_trio.config import AlternatorConfig, RetryPolicy
@@ -47,4 +49,5 @@ __all__ = [
     "__version__",
     "open_alternator",
 ]
+__all__ += _service_errors.__all__  # pyright: ignore[reportUnsupportedDunderAll]
 __all__ += _errors.__all__  # pyright: ignore[reportUnsupportedDunderAll]

@@ -18,7 +18,6 @@ from typing import Final
 from alternator_trio.errors import ServiceError, UnknownServiceError
 
 __all__ = [
-    "BY_CODE",
     "AccessDeniedException",
     "BackupInUseException",
     "BackupNotFoundException",
@@ -68,7 +67,6 @@ __all__ = [
     "UnknownOperationException",
     "UnrecognizedClientException",
     "ValidationException",
-    "error_class",
 ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from alternator_trio._service_errors import ConditionalCheckFailedException
+from alternator_trio import ConditionalCheckFailedException
 from alternator_trio.cli.ledger import EDITION, Item, Key, Ledger
 from alternator_trio.cli.meter import Meter
 from alternator_trio.cli.tally import Tally

@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from alternator_trio._service_errors import ResourceNotFoundException
+from alternator_trio import ResourceNotFoundException
 from alternator_trio.cli.ledger import SHELF, SLOT
 from alternator_trio.client import Client
 from alternator_trio.errors import AlternatorError

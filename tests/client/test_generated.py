@@ -12,6 +12,7 @@ from typing import Required, get_origin, get_type_hints
 
 import pytest
 
+import alternator_trio
 from alternator_trio import _operations, _service_errors, types
 from alternator_trio._operations import Operations
 from alternator_trio._service_errors import BY_CODE, error_class
@@ -188,7 +189,7 @@ def test_every_exported_name_exists(module):
 
 def test_every_error_class_is_found_by_its_name():
     """The class of a code bears the code as its name, and no exported class is missing."""
-    classes = {name for name in _service_errors.__all__ if name not in {"BY_CODE", "error_class"}}
+    classes = set(_service_errors.__all__)
     assert {code: each.__name__ for code, each in BY_CODE.items()} == {name: name for name in classes}
 
 
@@ -220,3 +221,10 @@ def test_errors_pickle_and_copy(code, duplicate):
     twin = duplicate(error)
     assert type(twin) is type(error)
     assert (vars(twin), str(twin)) == (vars(error), str(error))
+
+
+def test_the_errors_are_public():
+    """Everything that a caller catches is imported from the package."""
+    for name in [*_service_errors.__all__, "ServiceError", "TransportError", "UnknownServiceError"]:
+        assert name in alternator_trio.__all__
+        assert issubclass(getattr(alternator_trio, name), alternator_trio.AlternatorError)

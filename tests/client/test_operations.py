@@ -8,11 +8,16 @@ import zlib
 
 import pytest
 
-from alternator_trio import Client, ClientClosedError, DecodingError, EncodingError, ServiceError, open_alternator
-from alternator_trio._service_errors import (
+from alternator_trio import (
+    Client,
+    ClientClosedError,
     ConditionalCheckFailedException,
+    DecodingError,
+    EncodingError,
     ResourceNotFoundException,
+    ServiceError,
     ValidationException,
+    open_alternator,
 )
 from alternator_trio.testing import Answer, LocalCluster
 

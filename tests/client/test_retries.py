@@ -8,6 +8,7 @@ import trio
 from alternator_trio import (
     AttemptTimeoutError,
     Client,
+    ConditionalCheckFailedException,
     ConnectError,
     IndeterminateWriteError,
     OperationTimeoutError,
@@ -15,7 +16,6 @@ from alternator_trio import (
     TransportError,
     open_alternator,
 )
-from alternator_trio._service_errors import ConditionalCheckFailedException
 from alternator_trio.testing import Answer, Close, Fault, Hang, LocalCluster, Reset, Truncate
 from tests.waiting import all_active
 

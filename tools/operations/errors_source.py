@@ -51,7 +51,7 @@ def errors_source(model: Model, header: str) -> str:
     """The text of the file, not yet formatted."""
     return MODULE.substitute(
         header=header,
-        exported=["BY_CODE", *model.errors, "error_class"],
+        exported=list(model.errors),
         classes="\n\n\n".join(
             f'class {name}(ServiceError):\n    """{sentence}"""' for name, sentence in model.errors.items()
         ),
