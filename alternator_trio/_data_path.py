@@ -8,6 +8,7 @@ leaves, when cancelled, nothing behind.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import random
 import threading
@@ -26,7 +27,7 @@ from alternator_trio._supervision import Inbox, Published, Reply, ask
 from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._wire.compression import compress
-from alternator_trio._wire.http_request import RequestWriter
+from alternator_trio._wire.http_request import RequestWriter, sdk_lines
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import encode_object
 from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
@@ -50,7 +51,6 @@ from alternator_trio.routing import RoutingScope
 __all__ = ["DataPath"]
 
 _OK: Final = 200
-_ONCE: Final = RetryPolicy(max_attempts=1)
 _REFRESH_SPACING: Final = 0.1  # seconds between refreshes that consumed plans ask for
 _REFRESH_PATIENCE: Final = 5.0  # seconds that a request waits for one; as long as a refresh may take
 
@@ -89,7 +89,8 @@ class DataPath:
         self._quota = quota
         self._rng = rng
         self._wall_clock = wall_clock
-        self._signer = None if config.credentials is None else Signer(config.region)
+        self._signer = Signer(config.region)
+        self._once = dataclasses.replace(config, retry=RetryPolicy(max_attempts=1))
         self._is_closed = False
         self._closed = trio.Event()
         self._pid = os.getpid()
@@ -104,14 +105,14 @@ class DataPath:
         self._closed.set()
 
     async def perform(
-        self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy | None = None
+        self, operation: str, parameters: Mapping[str, object], config: AlternatorConfig | None = None
     ) -> dict[str, object]:
         """Carry out one operation.
 
         Args:
             operation: Its name.
             parameters: Wire-shaped; binary values may be bytes.
-            policy: How often it may be tried; None: as configured.
+            config: The choices that hold for this operation; None: the client's.
 
         Returns:
             The result, wire-shaped, with ``ResponseMetadata``.
@@ -121,12 +122,14 @@ class DataPath:
         """
         self.check_usable()
         self.begun += 1
+        if config is None:
+            config = self._config
         request = None
         try:
-            body, coding = compress(encode_object(parameters), self._config.request_compression)
-            fields = self._writer.fields(operation, coding)
-            request = Request(operation, parameters, policy or self._config.retry, fields, body)
-            seconds = self._config.operation_timeout
+            body, coding = compress(encode_object(parameters), config.request_compression)
+            fields = self._writer.fields(operation, coding, config.response_compression)
+            request = Request(operation, parameters, config, fields, body)
+            seconds = config.operation_timeout
             if seconds is None:
                 return await self._run(request)
             with trio.CancelScope(deadline=trio.current_time() + seconds):
@@ -141,7 +144,7 @@ class DataPath:
 
     async def perform_once(self, operation: str, parameters: Mapping[str, object]) -> dict[str, object]:
         """Like `perform`, with a single attempt: for callers that have retries of their own."""
-        return await self.perform(operation, parameters, _ONCE)
+        return await self.perform(operation, parameters, self._once)
 
     async def ask_localnodes(self, node: Node, scope: RoutingScope, seconds: float) -> LocalNodes:
         """Ask one node for the node list of a scope, over the same connections as everything else.
@@ -203,7 +206,7 @@ class DataPath:
         return ClientClosedError("the client belongs to another Trio run")
 
     async def _run(self, request: Request) -> dict[str, object]:
-        config = self._config
+        config = request.config
         seconds = config.ddl_timeout if request.is_schema_change else config.attempt_timeout
         now = trio.current_time()
         if now >= self._activity_from.value:
@@ -221,8 +224,8 @@ class DataPath:
                 now = trio.current_time()
             node = request.begin_attempt(lease)
             # Everything that is signed stands by now: body, compression, headers, address.
-            signature = b"" if self._signer is None else self._sign(request, node)
-            wire_request = self._writer.post(node, request.fields, request.body, signature)
+            lines = self._lines(request, node) if request.has_lines else b""
+            wire_request = self._writer.post(node, request.fields, request.body, lines)
             try:
                 response = await self._transport.attempt(lease, wire_request, now, seconds, config.max_response_bytes)
             except (TransportError, ClientClosedError) as error:
@@ -249,7 +252,7 @@ class DataPath:
             self._quota.refund(request.spent)
         try:
             result = read_result(
-                request.operation, response, self._config.response_compression, self._config.max_response_bytes
+                request.operation, response, request.config.response_compression, request.config.max_response_bytes
             )
         except UnreadableReplyError as error:
             request.unknown_outcome = not request.is_read
@@ -265,23 +268,26 @@ class DataPath:
         result["ResponseMetadata"] = metadata
         return result
 
-    def _sign(self, request: Request, node: Node) -> bytes:
-        credentials, signer = self._config.credentials, self._signer
-        assert credentials is not None  # noqa: S101  # without them there is no signer
-        assert signer is not None  # noqa: S101  # the same
-        return signer.sign(
-            credentials,
-            authority=node.authority,
-            target=target(request.operation),
-            body=request.body,
-            now=self._wall_clock(),
-        )
+    def _lines(self, request: Request, node: Node) -> bytes:
+        """The header lines of one attempt: its signature for the node, and what AWS's SDKs say."""
+        config, lines = request.config, b""
+        if config.credentials is not None:
+            lines = self._signer.sign(
+                config.credentials,
+                authority=node.authority,
+                target=target(request.operation),
+                body=request.body,
+                now=self._wall_clock(),
+            )
+        if not config.optimize_headers:
+            lines += sdk_lines(request.identity(), request.attempts, config)
+        return lines
 
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""
         self._router.went_wrong(request, error)
-        situation = request.fail(node, error, repeat_anyway=self._config.ambiguous_writes == "retry")
-        verdict = decide(situation, request.policy, self._rng)
+        situation = request.fail(node, error)
+        verdict = decide(situation, request.config.retry, self._rng)
         if verdict == "indeterminate":
             raise request.indeterminate("a repetition could change it") from error
         if verdict == "give up" or not self._quota.take(verdict.cost):

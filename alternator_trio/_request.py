@@ -6,6 +6,7 @@ whether a write may have happened.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,7 +15,7 @@ from alternator_trio._transport.connection import Connection
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.repeatability import is_read, is_repeatable
 from alternator_trio._wire.replies import read_error
-from alternator_trio.config import RetryPolicy
+from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import (
     AlternatorError,
     AttemptTimeoutError,
@@ -41,7 +42,8 @@ class Request:
     Attributes:
         operation: Its name.
         parameters: As the caller gave them.
-        policy: How often it may be tried.
+        config: The choices that hold for it: the client's, with those of the operation winning.
+        has_lines: Whether each attempt has header lines of its own: a signature, or what AWS's SDKs say.
         fields: The part of each attempt's head that the operation has to itself.
         body: Encoded once, for all attempts.
         attempts: Attempts begun.
@@ -56,27 +58,30 @@ class Request:
 
     __slots__ = (
         "_failures",
+        "_identity",
         "attempts",
         "body",
+        "config",
         "fields",
+        "has_lines",
         "keyed_table",
         "last_error",
         "lease",
         "node",
         "operation",
         "parameters",
-        "policy",
         "spent",
         "tried",
         "unknown_outcome",
     )
 
     def __init__(
-        self, operation: str, parameters: Mapping[str, object], policy: RetryPolicy, fields: bytes, body: bytes
+        self, operation: str, parameters: Mapping[str, object], config: AlternatorConfig, fields: bytes, body: bytes
     ) -> None:
         self.operation = operation
         self.parameters = parameters
-        self.policy = policy
+        self.config = config
+        self.has_lines = config.credentials is not None or not config.optimize_headers
         self.fields = fields
         self.body = body
         self.attempts = 0
@@ -88,6 +93,7 @@ class Request:
         self.keyed_table: str | None = None
         self.unknown_outcome = False
         self._failures: list[Failure] = []
+        self._identity: str | None = None
 
     @property
     def is_read(self) -> bool:
@@ -98,6 +104,12 @@ class Request:
     def is_schema_change(self) -> bool:
         """Whether the server waits for schema agreement before it answers."""
         return self.operation in _SCHEMA_CHANGES
+
+    def identity(self) -> str:
+        """What all attempts of this request have in common, as a name that no other has."""
+        if self._identity is None:
+            self._identity = str(uuid.uuid4())
+        return self._identity
 
     def begin_attempt(self, lease: Connection) -> Node:
         """Note an attempt, and say where it goes."""
@@ -111,17 +123,17 @@ class Request:
         node = "" if self.node is None else self.node.endpoint
         return read_error(self.operation, response, node=node, attempts=self.attempts, may_have_happened=False)
 
-    def fail(self, node: Node, error: AlternatorError, *, repeat_anyway: bool) -> Situation:
+    def fail(self, node: Node, error: AlternatorError) -> Situation:
         """Note how an attempt failed, and say where the request stands.
 
         Args:
             node: Where the attempt went.
             error: How it failed.
-            repeat_anyway: Whether to repeat also what a repetition could change.
 
         Raises:
             IndeterminateWriteError: The answer is a refusal that an earlier attempt may have brought about.
         """
+        repeat_anyway = self.config.ambiguous_writes == "retry"
         failure = _failure(error)
         before = self._failures.count(failure)
         self._failures.append(failure)

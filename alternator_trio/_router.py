@@ -31,6 +31,7 @@ from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import AlternatorError, NoLiveNodesError, ServiceError
 from alternator_trio.nodes import Node
+from alternator_trio.routing import KeyRouteAffinity
 
 __all__ = ["Router"]
 
@@ -86,7 +87,8 @@ class Router:
         live = self._live.value
         if live.crosses_datacenters and not self._writes_cross and not request.is_read:
             raise NoLiveNodesError(f"writes stay in the preferred datacenter, and {live.scope} is in force")
-        plan = None if self._affinity is None else self._affine_plan(request, live)
+        affinity = request.config.key_route_affinity
+        plan = None if affinity is None else self._affine_plan(request, affinity, live)
         if plan is not None:
             return plan
         return RoundRobinPlan(live.eligible, live.ring, next(self._turns), self._rng, self._state_of, tried_last)
@@ -120,11 +122,12 @@ class Router:
         elif error.may_have_happened:
             self.schema_changed(request)
 
-    def _affine_plan(self, request: Request, live: LiveNodes) -> QueryPlan | None:
-        assert self._affinity is not None  # noqa: S101  # asked only then
+    def _affine_plan(self, request: Request, affinity: KeyRouteAffinity, live: LiveNodes) -> QueryPlan | None:
         names = self._key_names.value.names
-        affinity = route(self._affinity.mode, request.operation, request.parameters, names)
-        match affinity:
+        if affinity is not self._affinity and affinity.partition_keys:
+            names = {**names, **affinity.partition_keys}  # an operation's own choice names keys of its own
+        way = route(affinity.mode, request.operation, request.parameters, names)
+        match way:
             case NotAffine(doubted=table):
                 if table is not None:
                     self._keys.tell(KeyDoubted(table=table))
@@ -139,7 +142,7 @@ class Router:
                 self._want(tables)
                 return None
             case _:
-                assert_never(affinity)
+                assert_never(way)
 
     def _want(self, tables: tuple[str, ...]) -> None:
         now = trio.current_time()

@@ -120,7 +120,7 @@ class Runtime:
             ),
             activity_from=self._activity_from,
             discovery=self.discovery_inbox,
-            writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT, config.response_compression),
+            writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT),
             quota=self.quota,
             rng=rng,
             wall_clock=time.time,

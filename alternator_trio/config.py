@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, TypedDict, cast
 
 from alternator_trio._version import __version__
@@ -21,7 +21,7 @@ from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 
-__all__ = ["AlternatorConfig", "Options", "RetryPolicy"]
+__all__ = ["AlternatorConfig", "OperationOptions", "Options", "RetryPolicy"]
 
 AddressTranslator: TypeAlias = Mapping[str, str] | Callable[[str], str]
 """From the host that a node lists to the one that is dialled."""
@@ -86,6 +86,23 @@ class Options(TypedDict, total=False):
     region: str
     request_compression: RequestCompression | None
     response_compression: ResponseEncodings
+    optimize_headers: bool
+
+
+class OperationOptions(TypedDict, total=False):
+    """The options that `Client.with_options` takes: those that can differ from operation to operation."""
+
+    attempt_timeout: float
+    ddl_timeout: float
+    operation_timeout: float | None
+    max_response_bytes: int
+    retry: RetryPolicy
+    ambiguous_writes: Literal["raise", "retry"]
+    key_route_affinity: KeyRouteAffinity | None
+    credentials: Credentials | None
+    request_compression: RequestCompression | None
+    response_compression: ResponseEncodings
+    optimize_headers: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +142,7 @@ class AlternatorConfig:
         region: The region in signatures; Alternator takes any.
         request_compression: How bodies of requests are compressed; None: not at all.
         response_compression: The encodings that answers may come in, the preferred one first; empty: none is asked for.
+        optimize_headers: True: only the headers that Alternator needs; False: also those that AWS's SDKs send.
 
     Raises:
         ConfigurationError: A value or a seed is wrong; the message names it.
@@ -162,6 +180,7 @@ class AlternatorConfig:
     region: str = "us-east-1"
     request_compression: RequestCompression | None = None
     response_compression: ResponseEncodings = ()
+    optimize_headers: bool = True
     seed_nodes: tuple[Node, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -201,19 +220,24 @@ class AlternatorConfig:
         if agent is not None and not (isinstance(agent, str) and _is_header_text(agent)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
             raise ConfigurationError(f"user_agent: {agent!r} is not printable ASCII text without spaces around it")
 
+    def for_operations(self, options: OperationOptions) -> AlternatorConfig:
+        """This configuration with the options of some operations, which win.
+
+        Raises:
+            ConfigurationError: An option is unknown, wrong, or holds for the whole client only.
+        """
+        for name in options:
+            if name not in OperationOptions.__annotations__ and name in Options.__annotations__:
+                raise ConfigurationError(f"{name}: it holds for the whole client; give it to open_alternator")
+        _check_names(options, OperationOptions.__annotations__)
+        return dataclasses.replace(self, **options)
+
     @classmethod
     def build(cls, seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options) -> AlternatorConfig:
         """The configuration of `open_alternator`'s arguments: options win over ``config``, seeds over its seeds."""
-        fields = {field.name for field in dataclasses.fields(cls) if field.init} - {"seeds"}
-        for name in options:
-            if name == "seeds":
-                raise ConfigurationError("seeds are no option: give them by position, or in config")
-            if name not in fields:
-                import difflib  # noqa: PLC0415  # only for an error message
-
-                near = difflib.get_close_matches(name, sorted(fields), n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigurationError(f"unknown option {name!r}{hint}")
+        if "seeds" in options:
+            raise ConfigurationError("seeds are no option: give them by position, or in config")
+        _check_names(options, {field.name for field in dataclasses.fields(cls) if field.init} - {"seeds"})
         if config is None:
             return cls(seeds=seeds, **options)
         if not isinstance(config, AlternatorConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
@@ -244,9 +268,20 @@ _KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
     ("key_route_affinity", KeyRouteAffinity, True),
     ("node_health", NodeHealth, True),
     ("writes_cross_datacenter", bool, False),
+    ("optimize_headers", bool, False),
     ("credentials", Credentials, True),
     ("request_compression", RequestCompression, True),
 )
+
+
+def _check_names(options: Mapping[str, object], known: Collection[str]) -> None:
+    for name in options:
+        if name not in known:
+            import difflib  # noqa: PLC0415  # only for an error message
+
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"unknown option {name!r}{hint}")
 
 
 def _parse_seeds(seeds: Iterable[str], *, discovery: bool) -> tuple[Node, ...]:

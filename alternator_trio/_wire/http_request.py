@@ -11,11 +11,12 @@ from collections.abc import Collection
 
 from alternator_trio._wire.compression import accept_encoding
 from alternator_trio._wire.operation_names import target
+from alternator_trio.config import AlternatorConfig
 from alternator_trio.content import Encoding, ResponseEncodings
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
 
-__all__ = ["RequestWriter"]
+__all__ = ["RequestWriter", "sdk_lines"]
 
 
 class RequestWriter:
@@ -23,7 +24,6 @@ class RequestWriter:
 
     Args:
         user_agent: The User-Agent header's value.
-        accepted: The encodings that an operation's answer may come in.
 
     Example:
         >>> writer = RequestWriter("demo/1")
@@ -31,44 +31,43 @@ class RequestWriter:
         b'GET /localnodes?dc=dc1 HTTP/1.1'
     """
 
-    __slots__ = ("_accept", "_agent", "_by_node", "_by_operation")
+    __slots__ = ("_agent", "_by_node", "_by_operation")
 
-    def __init__(self, user_agent: str, accepted: ResponseEncodings = ()) -> None:
-        accept = accept_encoding(accepted)
+    def __init__(self, user_agent: str) -> None:
         self._agent = b"user-agent: %b\r\n" % user_agent.encode("ascii")
-        self._accept = b"" if accept is None else b"accept-encoding: %b\r\n" % accept
         self._by_node: dict[Node, bytes] = {}
-        self._by_operation: dict[tuple[str, Encoding | None], bytes] = {}
+        self._by_operation: dict[tuple[str, Encoding | None, ResponseEncodings], bytes] = {}
 
-    def fields(self, operation: str, coding: Encoding | None = None) -> bytes:
+    def fields(self, operation: str, coding: Encoding | None = None, accepted: ResponseEncodings = ()) -> bytes:
         """The part of a head that an operation has to itself, for `post`.
 
         Args:
             operation: Its name.
             coding: How the body is compressed; None: not at all.
+            accepted: The encodings that the answer may come in.
 
         Raises:
             EncodingError: The name is no operation's.
         """
-        key = operation, coding
+        key = operation, coding, accepted
         fields = self._by_operation.get(key)
         if fields is None:
-            fields = self._by_operation[key] = self._accept + _fields(operation, coding)
+            fields = self._by_operation[key] = _fields(operation, coding, accepted)
         return fields
 
-    def post(self, node: Node, fields: bytes, body: bytes, signature: bytes = b"") -> bytes:
+    def post(self, node: Node, fields: bytes, body: bytes, lines: bytes = b"") -> bytes:
         """An operation's request to ``node``.
 
         Args:
             node: Where it goes.
             fields: From `fields`.
             body: As it goes over the wire.
-            signature: The header lines that sign it for this node; none when it goes unsigned.
+            lines: The header lines of this one attempt: its signature, and what AWS's SDKs say.
         """
         opening = self._by_node.get(node)
         if opening is None:
             opening = self._by_node[node] = self._opening(b"POST / HTTP/1.1\r\n", node)
-        return b"%b%b%b%d\r\n\r\n%b" % (opening, signature, fields, len(body), body)
+        return b"%b%b%b%d\r\n\r\n%b" % (opening, lines, fields, len(body), body)
 
     def localnodes(self, node: Node, scope: RoutingScope) -> bytes:
         """The question for the node list of a scope; in cluster scope for that of the asked node's datacenter."""
@@ -87,8 +86,27 @@ class RequestWriter:
         return b"%bhost: %b\r\n%b" % (request_line, node.authority.encode("ascii"), self._agent)
 
 
-def _fields(operation: str, coding: Encoding | None) -> bytes:
-    encoding = f"content-encoding: {coding}\r\n" if coding is not None else ""
+def sdk_lines(identity: str, attempt: int, config: AlternatorConfig) -> bytes:
+    """What AWS's SDKs send beside: for servers and tools that look for it (``optimize_headers=False``).
+
+    Args:
+        identity: The same for all attempts of a request.
+        attempt: 1 for the first.
+        config: How many there may be, and whether an encoding is asked for anyhow.
+    """
+    encoding = "" if config.response_compression else "accept-encoding: identity\r\n"
     return (
-        f"x-amz-target: {target(operation)}\r\ncontent-type: application/x-amz-json-1.0\r\n{encoding}content-length: "
+        f"amz-sdk-invocation-id: {identity}\r\namz-sdk-request: attempt={attempt}; max={config.retry.max_attempts}\r\n"
+        f"{encoding}connection: keep-alive\r\n"
     ).encode("ascii")
+
+
+def _fields(operation: str, coding: Encoding | None, accepted: ResponseEncodings) -> bytes:
+    encoding = b"" if coding is None else b"content-encoding: %b\r\n" % coding.encode("ascii")
+    accept = accept_encoding(accepted)
+    asked = b"" if accept is None else b"accept-encoding: %b\r\n" % accept
+    return b"x-amz-target: %b\r\ncontent-type: application/x-amz-json-1.0\r\n%b%bcontent-length: " % (
+        target(operation).encode("ascii"),
+        asked,
+        encoding,
+    )
