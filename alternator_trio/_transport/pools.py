@@ -114,20 +114,22 @@ class Pools:
         waiter = _Waiter(node, ring, refused)
         now = trio.current_time()
         waiter.deadline = now + self._acquire_timeout
-        if self._line.join(waiter):
-            lease = self._serve_at_once(waiter, now)
-            if lease is not None:
-                self._line.leave(waiter)
-                return lease
-        if waiter.deadline < self._alarm_at:
-            self._set_alarm(waiter.deadline)
 
         def abort(_: object) -> trio.lowlevel.Abort:
             # Called only while nothing has been handed over: leaving the line is all there is to do.
             self._line.leave(waiter)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        try:
+            if self._line.join(waiter):
+                waiter.lease = self._serve_at_once(waiter, now)
+            if waiter.lease is None:
+                if waiter.deadline < self._alarm_at:
+                    self._set_alarm(waiter.deadline)
+                await trio.lowlevel.wait_task_rescheduled(abort)
+        finally:
+            # Ctrl-C comes between any two steps: who is in line without waiting could not be woken.
+            self._line.leave(waiter)
         if waiter.lease is not None:
             return waiter.lease
         if self._closed:

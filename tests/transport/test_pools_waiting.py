@@ -276,3 +276,19 @@ async def test_nothing_is_dialled_on_a_lease_that_was_handed_over_as_the_client_
     await handed.dial(world.dial)
     assert handed.ending is Ending.CLIENT_CLOSED
     assert len(world.wires) == 1
+
+
+async def test_who_is_interrupted_before_it_waits_is_not_in_line():
+    """Ctrl-C between queueing up and waiting, here in the alarm: a task that does not wait cannot be woken."""
+    world = PoolWorld(total=1)
+    lease = await world.lease(A)
+
+    def interrupt(when: float) -> None:
+        raise KeyboardInterrupt
+
+    world.pools._alarm = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        await world.pools.wait(A)
+    world.pools._alarm = world.alarm
+    world.pools.give_back(lease, 0.0)
+    assert world.pools.statistics() == (1, 0, 0)

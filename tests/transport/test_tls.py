@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -103,6 +104,27 @@ async def test_a_certificate_that_does_not_prove_the_node_is_refused(ca, trustin
         assert not caught.value.may_have_happened
         assert "_ssl.c" not in str(caught.value)
         assert transport.pools.used == 0
+
+
+class Rooted(trio.abc.HostnameResolver):
+    """Knows ``node.example.``, with its dot."""
+
+    async def getaddrinfo(self, host, port, *_, **__):
+        await trio.lowlevel.checkpoint()
+        assert host in {b"node.example.", "node.example."}
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def getnameinfo(self, sockaddr, flags):
+        raise NotImplementedError
+
+
+async def test_a_rooted_name_is_looked_up_with_its_dot_and_verified_without(ca, trusting):
+    """Certificates never have the dot."""
+    trio.socket.set_custom_hostname_resolver(Rooted())
+    async with serving(answering(ANSWER), ca.issue_cert("node.example")) as node:
+        transport = transport_over(trusting)
+        assert await attempt(transport, node.at("node.example.")) == b"{}"
+        transport.pools.close()
 
 
 async def speak_plainly(stream: trio.abc.Stream) -> None:
