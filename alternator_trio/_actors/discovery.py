@@ -3,8 +3,9 @@
 Rules (spec §2, §5): a refresh begins with the client, then after ``active_interval`` while requests flow and after
 ``idle_interval`` while none do; the first request after an idle time wakes it. It starts at the preferred scope and
 goes on along the chain until a scope is usable. Of a scope's candidates the next is asked when the last has not
-answered within 500 ms, three at a time, and the whole ends within 5 s. Whether a node is to be probed the NodeRegistry
-decides. A restart after a crash clears the marks of the children that died with it.
+answered within 500 ms; three are in flight at most, the last of whom gives way to the next, and the whole ends within
+5 s. Whether a node is to be probed the NodeRegistry decides. A restart after a crash clears the marks of the children
+that died with it.
 """
 
 from __future__ import annotations
@@ -292,27 +293,46 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
     async def _ask_all(self, refresh: Refresh, scope: RoutingScope, nursery: trio.Nursery) -> None:
         changed = trio.Event()
+        asking: dict[Node, trio.CancelScope] = {}
 
         async def ask(node: Node) -> None:
             nonlocal changed
-            try:
-                answer = await self._ask(node, scope, REFRESH_TIMEOUT)
-                listed = [node.at(self._translate(host)) for host in answer.hosts]
-            except AlternatorError as error:
-                refresh.fail(node, error.message)
-            else:
-                refresh.answer(node, listed)
-            changed.set()
-            changed = trio.Event()
+            with asking[node] as patience:
+                try:
+                    listed: list[Node] | AlternatorError = await self._listed_by(node, scope)
+                except AlternatorError as error:
+                    listed = error
+                if patience.cancel_called:
+                    return  # given up in the very tick of its answer
+                if isinstance(listed, AlternatorError):
+                    refresh.fail(node, listed.message)
+                else:
+                    refresh.answer(node, listed)
+                changed.set()
+                changed = trio.Event()
 
+        overdue = False
         while True:
-            candidate = refresh.next_candidate() if len(refresh.in_flight) < MAX_IN_FLIGHT else None
+            is_full = len(refresh.in_flight) >= MAX_IN_FLIGHT
+            candidate = refresh.next_candidate() if overdue or not is_full else None
             if candidate is not None:
+                if is_full:
+                    # Three that are silent must not keep all the others, the seeds for one, from being asked. The two
+                    # that were asked first are waited for all the same: perhaps everybody is slow.
+                    latest = refresh.in_flight[-2]
+                    refresh.fail(latest, f"no answer within {HEDGE_AFTER:g} s")
+                    asking[latest].cancel()
+                asking[candidate] = trio.CancelScope()
                 nursery.start_soon(ask, candidate, name=f"Discovery asks {candidate}")
             if not refresh.is_wanting:
                 return
-            with trio.move_on_after(HEDGE_AFTER):
+            with trio.move_on_after(HEDGE_AFTER) as hedge:
                 await changed.wait()
+            overdue = hedge.cancelled_caught
+
+    async def _listed_by(self, node: Node, scope: RoutingScope) -> list[Node]:
+        answer = await self._ask(node, scope, REFRESH_TIMEOUT)
+        return [node.at(self._translate(host)) for host in answer.hosts]
 
 
 def _unmade(wanted: ProbeWanted) -> ProbeSettled:

@@ -211,13 +211,13 @@ async def test_a_silent_node_is_hedged_in_each_scope(autojump_clock, nodes):
         assert all(later - earlier in {0, 0.5} for earlier, later in itertools.pairwise(times))
 
 
-async def test_three_are_in_flight_in_one_scope(autojump_clock, nodes):
-    """All five are silent: the fourth is not asked while three are out, whichever scope it is for."""
+async def test_silence_is_no_answer_to_move_on_by(autojump_clock, nodes):
+    """All five are silent: each is asked, every 500 ms the next, for the preferred scope and for no other."""
     for node in nodes:
         node.fail_next(Hang(), times=10**6, operation="localnodes")
     async with nodes.open_client(routing_scope=CHAIN):
         await trio.sleep(4.9)
-    assert [request.at for request in nodes.requests_of("localnodes")] == [0, 0.5, 1.0]
+    assert [request.at for request in nodes.requests_of("localnodes")] == [0, 0.5, 1.0, 1.5, 2.0]
     assert set(questions(nodes)) == {("dc1", "rack1")}
 
 
