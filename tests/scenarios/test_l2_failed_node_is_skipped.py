@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from alternator_trio.testing import Answer, Close, Hang, Reset, Truncate
+from tests.routing.world import CHAIN, CLUSTER, DC1, RACK1, TOPOLOGY, questions, ring
 from tests.scenarios.cancellation import cancel_in_the_middle
-from tests.scripted_nodes import Raw
+from tests.scripted_nodes import Raw, ScriptedNodes
 
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 FAILURES = {
@@ -61,6 +62,37 @@ async def test_l2_a_failed_node_is_asked_once_per_refresh(autojump_clock, nodes)
     assert all(len(node.requests_of("localnodes")) <= 1 for node in nodes)
 
 
+@pytest.mark.parametrize("failure", ["refused", *(name for name in FAILURES if name != "empty")])
+@pytest.mark.parametrize(("scope", "listed"), [(DC1, (1, 2, 3)), (RACK1, (1, 2)), (CHAIN, (1, 2))], ids=str)
+async def test_l2_in_the_same_scope(autojump_clock, scope, listed, failure):
+    """All nodes but one fail: it is asked for the same datacenter or rack; no fallback is even asked for."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        for node in list(nodes)[:4]:
+            break_for_discovery(node, failure)
+        async with nodes.open_client(routing_scope=scope, attempt_timeout=30.0) as client:
+            for _ in range(5):
+                began = trio.current_time()
+                await client.refresh()
+                assert (ring(client), client.routing_scope.key) == (listed, scope.key)
+                assert trio.current_time() - began <= 4.0
+        assert set(questions(nodes)) == {scope.key}
+
+
+async def test_l2_along_a_chain_nobody_who_failed_is_asked_again(autojump_clock):
+    """The rack is empty and the datacenter too: a node that failed for the rack is passed over for all that follows."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        nodes.listed = nodes.listed[3:]
+        for node in list(nodes)[:3]:
+            break_for_discovery(node, "500")
+        async with nodes.open_client(routing_scope=CHAIN) as client:
+            for _ in range(5):
+                before = [len(node.requests) for node in nodes]
+                await client.refresh()
+                assert (ring(client), client.routing_scope) == ((4, 5), CLUSTER)
+                now = [len(node.requests) for node in nodes]
+                assert all(later - earlier <= 1 for earlier, later in list(zip(before, now, strict=True))[:3])
+
+
 async def test_l2_cancelled_in_the_middle(autojump_clock, nodes):
     """Cancelled while one node resets, one is silent and one answers: nothing is left."""
 
@@ -73,3 +105,19 @@ async def test_l2_cancelled_in_the_middle(autojump_clock, nodes):
             assert hosts(client) == HOSTS
 
     await cancel_in_the_middle(scenario, nodes, moments=10)
+
+
+async def test_l2_along_a_chain_cancelled_in_the_middle(autojump_clock):
+    """Cancelled while nodes fail and are silent in one scope after the other: nothing is left."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        nodes.listed = nodes.listed[3:]
+
+        async def scenario():
+            nodes[0].fail_next(Reset(), times=2, operation="localnodes")
+            nodes[1].fail_next(Hang(), times=2, operation="localnodes")
+            async with nodes.open_client(routing_scope=CHAIN) as client:
+                for _ in range(4):
+                    await client.refresh()
+                assert ring(client) == (4, 5)
+
+        await cancel_in_the_middle(scenario, nodes, moments=10)

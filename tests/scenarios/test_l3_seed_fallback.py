@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alternator_trio.testing import Answer, Reset
+from alternator_trio.testing import Answer, Hang, Reset
+from tests.routing.world import CHAIN, CLUSTER, DC1, RACK1, TOPOLOGY, asked, host, questions, ring, url
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scripted_nodes import ScriptedNodes
 
@@ -26,14 +27,14 @@ def hosts(client):
 
 
 def break_known(nodes, how):
-    for host in KNOWN:
+    for address in KNOWN:
         match how:
             case "dead":
-                nodes[host].kill()
+                nodes[address].kill()
             case "silent":
-                nodes[host].black_hole()
+                nodes[address].black_hole()
             case "failing":
-                nodes[host].fail_next(Answer(status=500), times=100, operation="localnodes")
+                nodes[address].fail_next(Answer(status=500), times=100, operation="localnodes")
 
 
 @pytest.mark.parametrize("how", ["dead", "silent", "failing"])
@@ -79,12 +80,51 @@ async def test_l3_a_seed_that_is_not_listed_gets_no_traffic(autojump_clock, node
     """Once a list is known, the seed serves no requests, before and after a refresh that needed it."""
     async with nodes.open_client(nodes[SEED].url) as client:
         await client.refresh()
-        for host in KNOWN:
-            nodes[host].fail_next(Reset(), operation="localnodes")
+        for address in KNOWN:
+            nodes[address].fail_next(Reset(), operation="localnodes")
         await client.refresh()
         for number in range(20):
             await client.get_item(TableName="users", Key={"id": {"S": str(number)}})
     assert {request.host for request in nodes.requests_of("GetItem")} == set(KNOWN)
+
+
+@pytest.mark.parametrize("silent", [3, 5, 7])
+async def test_l3_many_silent_nodes_do_not_hide_the_seeds(autojump_clock, silent):
+    """They accept and never answer, more of them than may be asked at once: the seed has its turn all the same."""
+    async with ScriptedNodes(silent + 1) as world:
+        seed, *known = world
+        world.listed = [node.host for node in known]
+        async with world.open_client(seed.url) as client:
+            await client.refresh()
+            for node in known:
+                node.fail_next(Hang(), times=100, operation="localnodes")
+            seed.lists(NEW)
+            await client.refresh()
+            assert NEW in hosts(client)
+
+
+@pytest.mark.parametrize("how", ["dead", "silent", "failing"])
+@pytest.mark.parametrize(
+    "scope", [DC1, RACK1, CHAIN, DC1.with_fallback(CLUSTER)], ids=lambda scope: "+".join(map(str, scope.chain))
+)
+async def test_l3_in_each_scope_before_the_next(autojump_clock, scope, how):
+    """The seed, of the other datacenter, is asked when all known nodes fail: for the same scope, not for the next."""
+    async with ScriptedNodes(topology=TOPOLOGY) as world:
+        async with world.open_client(url(5), routing_scope=scope) as client:
+            await client.refresh()
+            known = ring(client)
+            for number in known:
+                match how:
+                    case "dead":
+                        world[host(number)].kill()
+                    case "silent":
+                        world[host(number)].black_hole()
+                    case "failing":
+                        world[host(number)].fail_next(Answer(status=500), times=100, operation="localnodes")
+            del world.requests[:]
+            await client.refresh()
+            assert (ring(client), client.routing_scope.key) == (known, scope.key)
+            assert (asked(world)[-1], set(questions(world))) == ((5, scope.key), {scope.key})
 
 
 async def test_l3_cancelled_in_the_middle(autojump_clock, nodes):

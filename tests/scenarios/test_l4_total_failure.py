@@ -7,7 +7,9 @@ import trio
 
 from alternator_trio import DiscoveryError
 from alternator_trio.testing import Answer, Hang, Reset
+from tests.routing.world import CHAIN, CLUSTER, DC1, RACK1, TOPOLOGY, ring
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.scripted_nodes import ScriptedNodes
 
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 
@@ -70,6 +72,34 @@ async def test_l4_the_next_refresh_that_succeeds_counts(autojump_clock, nodes):
         assert hosts(client) == ("10.0.0.3",)
 
 
+@pytest.mark.parametrize("how", ["refused", "unreachable", "reset", "silent", "503"])
+@pytest.mark.parametrize("scope", [DC1, RACK1, CHAIN], ids=lambda scope: "+".join(map(str, scope.chain)))
+async def test_l4_list_and_scope_stay(autojump_clock, scope, how):
+    """With fallbacks or without: each node fails once and is named once, and the scope in force stays so."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes, nodes.open_client(routing_scope=scope) as client:
+        await client.refresh()
+        before = (ring(client), client.routing_scope)
+        break_all(nodes, how)
+        began = trio.current_time()
+        with pytest.raises(DiscoveryError) as caught:
+            await client.refresh()
+        assert trio.current_time() - began <= 5.01
+        assert sorted(candidate for candidate, _ in caught.value.failures) == [node.url for node in nodes]
+        assert (ring(client), client.routing_scope) == before
+
+
+async def test_l4_a_fallback_in_force_stays(autojump_clock):
+    """The cluster is in force for want of the datacenter when everything fails: it stays, with its list."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes, nodes.open_client(routing_scope=CHAIN) as client:
+        nodes.listed = nodes.listed[3:]
+        await client.refresh()
+        break_all(nodes, "503")
+        for _ in range(3):
+            with pytest.raises(DiscoveryError):
+                await client.refresh()
+            assert (ring(client), client.routing_scope) == ((4, 5), CLUSTER)
+
+
 async def test_l4_cancelled_in_the_middle(autojump_clock, nodes):
     """Cancelled while everything fails: nothing is left."""
 
@@ -85,3 +115,21 @@ async def test_l4_cancelled_in_the_middle(autojump_clock, nodes):
             assert hosts(client) == HOSTS
 
     await cancel_in_the_middle(scenario, nodes, moments=10)
+
+
+async def test_l4_along_a_chain_cancelled_in_the_middle(autojump_clock):
+    """The same with fallbacks."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+
+        async def scenario():
+            for node in nodes:
+                node.accept()
+            async with nodes.open_client(routing_scope=CHAIN) as client:
+                await client.refresh()
+                for node in nodes:
+                    node.black_hole()
+                with pytest.raises(DiscoveryError):
+                    await client.refresh()
+                assert ring(client) == (1, 2)
+
+        await cancel_in_the_middle(scenario, nodes, moments=10)

@@ -8,12 +8,17 @@ import pytest
 import trio
 
 from alternator_trio.client import open_alternator
-from alternator_trio.routing import NodeHealth
+from alternator_trio.routing import NodeHealth, RoutingScope
+from tests.routing.world import CHAIN, DC1, RACK1, TOPOLOGY
 from tests.scenarios.cancellation import cancel_in_the_middle
-from tests.scripted_nodes import Late
+from tests.scripted_nodes import Late, ScriptedNodes
 
 TASKS = 1000
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+
+
+NOWHERE = RoutingScope.rack("dc1", "rack9").with_fallback(DC1)
+"""A rack that nobody knows, and then the datacenter."""
 
 
 class Refreshes(trio.abc.Instrument):
@@ -119,6 +124,37 @@ async def test_l5_on_real_sockets(cluster, proxy, refreshes, health, asked):
     assert max(link.connects for link in proxy.links.values()) <= 8
 
 
+@pytest.mark.parametrize("scope", [DC1, RACK1, CHAIN, NOWHERE], ids=lambda scope: "+".join(map(str, scope.chain)))
+async def test_l5_in_a_scope(autojump_clock, refreshes, scope):
+    """With fallbacks or without: one refresh, one question per scope that it asks for, one probe per node at most."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+        for node in nodes:
+            node.fail_next(Late(seconds=0.2), operation="localnodes")
+        async with nodes.open_client(routing_scope=scope, node_health=NodeHealth(), active_interval=60.0) as client:
+            await all_at_once(lambda number: get(client, number))
+            await trio.sleep(5)
+            assert (refreshes.begun, refreshes.most) == (1, 1)
+            statistics = client.statistics()
+        assert (statistics.operations, statistics.failed, statistics.dropped_messages) == (TASKS, 0, 0)
+        questions = collections.Counter(request.scope for request in nodes.requests_of("localnodes"))
+        probes = questions.pop((None, None), 0)
+        assert questions == ({("dc1", "rack9"): 1, ("dc1", None): 1} if scope is NOWHERE else {scope.key: 1})
+        assert probes <= len(client.nodes())
+
+
+async def test_l5_callers_of_refresh_share_one_along_the_chain(autojump_clock, refreshes):
+    """A thousand tasks wait for a refresh that has to go on to a fallback: all get its list."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes, nodes.open_client(routing_scope=NOWHERE) as client:
+        lists = []
+
+        async def refresh(_):
+            lists.append(await client.refresh())
+
+        await all_at_once(refresh)
+        assert (refreshes.begun, refreshes.most) == (1, 1)
+        assert {tuple(node.host for node in answer) for answer in lists} == {HOSTS}
+
+
 async def test_l5_cancelled_in_the_middle(autojump_clock, nodes):
     """Cancelled while the crowd arrives, queues for connections and shares the refresh: nothing is left."""
 
@@ -130,3 +166,18 @@ async def test_l5_cancelled_in_the_middle(autojump_clock, nodes):
             await all_at_once(lambda _: client.refresh(), 100)
 
     await cancel_in_the_middle(scenario, nodes, moments=10)
+
+
+async def test_l5_in_a_scope_cancelled_in_the_middle(autojump_clock):
+    """The same along a chain, with health, so that probes are under way as well."""
+    async with ScriptedNodes(topology=TOPOLOGY) as nodes:
+
+        async def scenario():
+            for node in nodes:
+                node.fail_next(Late(seconds=0.3), times=2, operation="localnodes")
+            options = {"max_connections_per_node": 4, "node_health": NodeHealth(), "routing_scope": NOWHERE}
+            async with nodes.open_client(**options) as client:
+                await all_at_once(lambda number: get(client, number), 100)
+                await all_at_once(lambda _: client.refresh(), 100)
+
+        await cancel_in_the_middle(scenario, nodes, moments=10)
