@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -14,6 +16,7 @@ import trio.testing
 from alternator_trio._transport.dialing import TcpDialer
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import PEEK_AFTER, Pools
+from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import AttemptTimeoutError, ConnectionLostError
 from alternator_trio.nodes import Node
 from tests.transport.peers import ANSWER, LARGE_REQUEST, REQUEST, answering, read_request
@@ -151,6 +154,30 @@ async def test_a_restarted_node_costs_nothing_once_connections_are_idle():
                 connection.idle_since -= PEEK_AFTER * 2
         assert (await attempt(server, transport)).status == 200
         assert server.accepted == 2
+
+
+@pytest.mark.parametrize("request_bytes", [REQUEST, LARGE_REQUEST], ids=["small", "large"])
+async def test_a_request_that_the_kernel_refuses_has_not_happened(request_bytes):
+    """The connection was reset while it was idle, too short for a look: the send fails whole, and nothing was sent."""
+
+    async def answer_and_reset(stream: trio.SocketStream) -> None:
+        await read_request(stream)
+        await stream.send_all(ANSWER)
+        await wanted.wait()
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    wanted = trio.Event()
+    async with serving(answer_and_reset) as (server, transport):
+        await attempt(server, transport)
+        (connections,) = transport.pools._idle.values()
+        wanted.set()
+        while connections[0].peek() is Peek.QUIET:
+            await trio.sleep(0.001)
+        connections[0].idle_since = trio.current_time()
+        with pytest.raises(ConnectionLostError, match=r"[Rr]eset|[Bb]roken") as caught:
+            await attempt(server, transport, request_bytes)
+        assert not caught.value.may_have_happened
+        assert transport.pools.used == 0
 
 
 async def ignore(stream: trio.SocketStream) -> None:
