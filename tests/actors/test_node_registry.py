@@ -8,74 +8,16 @@ import trio.testing
 from alternator_trio._actors.messages import (
     AttemptSettled,
     DirectContact,
-    DiscoveryMessage,
-    DispatcherMessage,
-    NodeRegistryMessage,
     NodesDiscovered,
+    RefreshWanted,
     RingChanged,
 )
-from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
 from alternator_trio._core.discovery import ScopeAnswer
-from alternator_trio._supervision import Inbox, Published, Reply
-from alternator_trio.instruments import Instrument, Notifier
+from alternator_trio._supervision import Reply
 from alternator_trio.nodes import Node
-from alternator_trio.routing import NodeHealth, RoutingScope
+from tests.actors.registry import CHAIN, HEALTH, A, B, C, Setting, contact, failed, listed
 
-A, B, C = (Node("http", f"10.0.0.{number}", 8000) for number in (1, 2, 3))
 MANY = 10_000
-
-
-CLUSTER = RoutingScope.cluster().chain
-PATIENT = NodeHealth(active_failure=10**6, quarantine_failure=10**6)
-
-
-def listed(*nodes, position=0, replies=()):
-    return NodesDiscovered(answers=(ScopeAnswer(position=position, nodes=nodes),), replies=replies)
-
-
-class Events(Instrument):
-    def __init__(self):
-        self.seen = []
-
-    def scope_changed(self, event):
-        self.seen.append(event)
-
-    def node_state_changed(self, event):
-        self.seen.append(event)
-
-
-class Setting:
-    """A registry that knows a seed, with the inboxes of a Dispatcher and a Discovery that read nothing."""
-
-    def __init__(self, chain=CLUSTER, health=PATIENT):
-        self.inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
-        self.dispatcher: Inbox[DispatcherMessage] = Inbox("Dispatcher")
-        self.discovery: Inbox[DiscoveryMessage] = Inbox("Discovery")
-        self.events = Events()
-        self.live = Published(first_snapshot([A], chain, discovered=False, health=health))
-        self.registry = NodeRegistry(
-            self.inbox,
-            self.live,
-            self.dispatcher,
-            self.discovery,
-            chain=chain,
-            health=health,
-            notifier=Notifier([self.events]),
-        )
-
-    @property
-    def ring(self):
-        return self.live.value.ring
-
-    @property
-    def failures(self):
-        standings = self.registry.state.standings
-        return {node: standing.failures for node, standing in standings.items() if standing.failures}
-
-    async def settle(self, *messages):
-        for message in messages:
-            self.inbox.tell(message)
-        await trio.testing.wait_all_tasks_blocked()
 
 
 @pytest.fixture
@@ -194,6 +136,84 @@ async def test_an_answer_to_discovery_ends_a_row_of_failures(running):
     )
     await running.settle(DirectContact(node=A))
     assert running.failures == {B: 2}
+
+
+# Scopes.
+
+
+@pytest.fixture
+async def chained(nursery):
+    """A registry whose preferred scope is a rack, with its datacenter and another one as fallbacks."""
+    setting = Setting(chain=CHAIN, health=HEALTH)
+    nursery.start_soon(setting.registry.run)
+    return setting
+
+
+async def test_lists_of_all_scopes_are_kept(chained):
+    """The preferred one is in force; the others' nodes are known, and probed, all the same."""
+    await chained.settle(listed(A, B), listed(C, position=1))
+    assert (chained.ring, chained.live.value.known) == ((A, B), (A, B, C))
+    assert await chained.wanted() == [(A, 0), (B, 0), (C, 0)]
+
+
+async def test_a_scope_is_left_when_its_last_node_goes_down(chained):
+    """In the very message: published, told to the Dispatcher and announced, once each."""
+    await chained.settle(listed(A, B), listed(C, position=1), *map(contact, (A, B, C)))
+    told = chained.dispatcher.statistics().told
+    await chained.settle(*failed(A))
+    assert (chained.ring, chained.live.value.eligible) == ((A, B), (B,))
+    await chained.settle(*failed(B))
+    live = chained.live.value
+    assert (live.ring, live.eligible, live.scope, live.position) == ((C,), (C,), CHAIN[1], 1)
+    assert chained.dispatcher.statistics().told == told + 1
+    assert [(event.old, event.new) for event in chained.events.of_scopes] == [
+        (None, str(CHAIN[0])),
+        (str(CHAIN[0]), str(CHAIN[1])),
+    ]
+
+
+async def test_without_a_fallback_it_stays_and_a_refresh_is_wanted(chained):
+    """Nobody is eligible: Discovery is asked for a refresh, at once and once."""
+    await chained.settle(listed(A, B), *map(contact, (A, B)))
+    await chained.told()
+    await chained.settle(*failed(A))
+    assert not [message for message in await chained.told() if isinstance(message, RefreshWanted)]
+    await chained.settle(*failed(B))
+    refreshes = [message for message in await chained.told() if isinstance(message, RefreshWanted)]
+    assert [(message.replies, message.spacing) for message in refreshes] == [((), 0.1)]
+    assert (chained.ring, chained.live.value.eligible) == ((A, B), ())
+    await chained.settle(*failed(A, B, generation=1))
+    assert not [message for message in await chained.told() if isinstance(message, RefreshWanted)]
+
+
+async def test_the_preferred_scope_returns_with_an_active_node(chained):
+    """Listed in quarantine it does not; with the first contact it does."""
+    await chained.settle(listed(), listed(C, position=1), contact(C))
+    assert chained.ring == (C,)
+    await chained.settle(listed(B))
+    assert (chained.ring, chained.states()[B]) == ((C,), "QUARANTINED")
+    await chained.settle(contact(B))
+    assert (chained.ring, chained.live.value.position) == ((B,), 0)
+
+
+async def test_an_empty_answer_leaves_a_scope_and_a_list_returns_to_it(chained):
+    """Its nodes are active by history: they need no new contact."""
+    await chained.settle(listed(A, B), listed(C, position=1), *map(contact, (A, B, C)))
+    await chained.settle(listed())
+    assert chained.ring == (C,)
+    await chained.settle(listed(A))
+    assert chained.ring == (A,)
+
+
+async def test_an_empty_answer_is_forgotten_by_no_other_scopes_answer(chained):
+    """Answers are per scope."""
+    await chained.settle(listed(A), contact(A), listed(C, position=1))
+    await chained.settle(
+        NodesDiscovered(answers=(ScopeAnswer(position=0, nodes=()), ScopeAnswer(position=2, nodes=(B,))))
+    )
+    assert (chained.ring, chained.live.value.position) == ((C,), 1)
+    await chained.settle(listed(B, position=2))
+    assert chained.ring == (C,)
 
 
 async def test_a_crash_keeps_the_list(autojump_clock, nodes, crash):
