@@ -1,7 +1,7 @@
 """Measure this client against the bare exchange, side by side, on one core: ``python tools/bench``.
 
 Starts a server on one core, one process per subject on another, has them measure in turn, and says what an operation
-costs. See ``docs/benchmarks.md`` for what the figures mean.
+costs; then measures what routing adds, in checkpoints. See ``docs/benchmarks.md`` for what the figures mean.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from report import BASELINE, Report
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rounds import Plan, run_rounds
+from routing_costs import SUBJECT as ROUTING
+from routing_costs import RoutingCosts
 from servers import INSTALL_NGINX, ServerError, find_nginx, running_server
 from summary import rows_of
 from workers import Subject, SubjectError, Worker, subject_names
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from rounds import Sample
     from servers import Kind, Server
 
+PARTS = ("exchange", "routing")
 UNITS = "units"
+CLIENTS = [name for name in subject_names() if name not in {UNITS, ROUTING}]
 UNIT_SECONDS = 0.05
 PROFILE_SECONDS = 5.0
 ENOUGH_CORES = 2
@@ -42,24 +46,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     client_core, server_core = choose_cores()
     errors = Console(stderr=True)
+    output = Console(width=None if sys.stdout.isatty() else 150)
+    written: dict[str, object] = {}
     try:
-        with running_server(server_kind(options.server, errors), nodes=options.nodes, core=server_core) as server:
-            if options.profile:
-                print_profile(options, server, client_core)
-                return 0
-            report = measure(options, server, client_core, errors)
+        if "exchange" in options.parts:
+            with running_server(server_kind(options.server, errors), nodes=options.nodes, core=server_core) as server:
+                if options.profile:
+                    print_profile(options, server, client_core)
+                    return 0
+                report = measure(options, server, client_core, errors)
+            report.show(output)
+            written |= report.as_json()
+        if "routing" in options.parts:
+            costs = RoutingCosts.measured(slices=options.slices, core=client_core)
+            costs.show(output)
+            written |= {"routing": costs.as_json()}
     except (ServerError, SubjectError) as error:
         errors.print(f"[bold red]{error}", highlight=False)
         return 1
-    report.show(Console(width=None if sys.stdout.isatty() else 150))
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; every choice has a default, and the whole default run takes about a minute and a half."""
+    """Read the command line; every choice has a default, and the whole default run takes about two minutes."""
     parser = argparse.ArgumentParser(prog="python tools/bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default all)")
+    parser.add_argument("--slices", type=int, default=30, help="how often each figure of routing is taken (default 30)")
     parser.add_argument("--rounds", type=int, default=20, help="how often each cell is measured (default 20)")
     parser.add_argument("--seconds", type=float, default=0.2, help="the length of one window (default 0.2)")
     parser.add_argument("--warm-up", type=float, default=0.05, help="seconds before each window (default 0.05)")
@@ -68,7 +82,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--subjects", type=Subject.parse, nargs="+", metavar="[LABEL=]NAME[@PYTHON]",
         default=[Subject.parse(BASELINE), Subject.parse("alternator_trio_client")],
-        help=f"any of {', '.join(name for name in subject_names() if name != UNITS)}; @PYTHON for one in its own venv",
+        help=f"any of {', '.join(CLIENTS)}; @PYTHON for one in its own venv",
     )  # fmt: skip
     parser.add_argument("--server", choices=("auto", "nginx", "builtin"), default="auto")
     parser.add_argument("--nodes", type=int, default=1, help="addresses from 127.0.0.1 on that are listed (default 1)")

@@ -36,7 +36,7 @@ master_process off;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
 events {{
-    worker_connections 1000;
+    worker_connections 8192;
     multi_accept on;
 }}
 http {{
@@ -55,7 +55,8 @@ http {{
     }}
     server {{
 {listens}
-        location = /localnodes {{ return 200 '{nodes}'; }}
+        # From a file: a text in this configuration may have no more than 4096 bytes, and a list of nodes has more.
+        location = /localnodes {{ alias {directory}/localnodes; }}
         # `return` reads a request's body to its end and drops it, so that the connection stays in step.
         location = / {{ return 200 $answer; }}
     }}
@@ -87,7 +88,7 @@ class Server:
 @contextmanager
 def running_server(kind: Kind, *, nodes: int, core: int | None) -> Iterator[Server]:
     """Run a server that plays ``nodes`` nodes, 127.0.0.1 and following, on one port and one core."""
-    addresses = [f"127.0.0.{number}" for number in range(1, nodes + 1)]
+    addresses = [f"127.0.{number // 250}.{number % 250 + 1}" for number in range(nodes)]
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="alternator-bench-") as name:
         directory = Path(name)
@@ -124,13 +125,13 @@ def _nginx_command(directory: Path, addresses: Sequence[str], port: int) -> list
         raise ServerError(f"nginx is not installed: {INSTALL_NGINX}")
     answers = (f"        DynamoDB_20120810.{name} '{operation.answer_text}';" for name, operation in OPERATIONS.items())
     listens = (f"        listen {address}:{port} backlog=1024;" for address in addresses)
+    (directory / "localnodes").write_text(localnodes(addresses), encoding="ascii")
     configuration = directory / "nginx.conf"
     configuration.write_text(
         NGINX_CONFIGURATION.format(
             directory=directory,
             answers="\n".join(answers),
             listens="\n".join(listens),
-            nodes=localnodes(addresses),
         ),
         encoding="utf-8",
     )

@@ -31,6 +31,10 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Call = Callable[[], Awaitable[object]]
 """Performs one operation and returns its answer."""
@@ -76,7 +80,7 @@ class Measurement:
     profile: str | None = None
 
 
-def serve(run: Callable[[Cell], Measurement], *, distributions: Sequence[str]) -> None:
+def serve(run: Callable[[Cell], DataclassInstance], *, distributions: Sequence[str]) -> None:
     """Introduce the subject, then answer one measurement, or one error, per cell until stdin ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
@@ -99,7 +103,7 @@ def _pin_to_core(arguments: Sequence[str]) -> None:
         os.sched_setaffinity(0, {int(arguments[0])})
 
 
-def _answer(run: Callable[[Cell], Measurement], command: Mapping[str, object]) -> dict[str, object]:
+def _answer(run: Callable[[Cell], DataclassInstance], command: Mapping[str, object]) -> dict[str, object]:
     try:
         return dataclasses.asdict(run(Cell(**command)))  # type: ignore[arg-type] # the driver sends exactly these fields
     except Exception:  # noqa: BLE001 - whatever went wrong inside a client is an answer to report, not an end
