@@ -1,4 +1,4 @@
-"""One door to everything: ``nox -s demo``, ``nox -s tests``, ``lint``, ``types``, ``docs``, ``bench``, ``build``."""
+"""One door to everything: `nox -s demo`, `tests`, `lint`, `types`, `docs`, `bench`, `failover`, `build`."""
 
 from __future__ import annotations
 
@@ -69,6 +69,13 @@ def bench(session: nox.Session) -> None:
     """Measure the client against the bare exchange in one run; arguments go to tools/bench."""
     session.install(".[cli,local]")
     session.run("python", "tools/bench", *session.posargs)
+
+
+@nox.session
+def failover(session: nox.Session) -> None:
+    """Take racks and nodes away from a loaded client, and draw its traffic; arguments go to tools/failover."""
+    session.install(".[cli,local]")
+    session.run("python", "tools/failover", *session.posargs)
 
 
 @nox.session
