@@ -302,7 +302,8 @@ class DataPath:
         held = plan.instead_of(node, self._pools.could_take)
         lease = None if held is node else self._pools.take(held, trio.current_time())
         if lease is None:
-            lease = await self._pools.wait(None, (*live.eligible, held), request.tried)
+            acceptable = live.eligible if held in live.eligible else (*live.eligible, held)
+            lease = await self._pools.wait(None, acceptable, request.tried)
             chosen = lease.node
             if chosen is not held:
                 plan.instead_of(held, lambda candidate: candidate == chosen)

@@ -14,6 +14,7 @@ from typing import Any, Unpack
 from alternator_trio._operations import Operations
 from alternator_trio._routing_check import RoutingCheck
 from alternator_trio._runtime import Runtime, open_runtime
+from alternator_trio._wire.parameters import check_parameters
 from alternator_trio.config import AlternatorConfig, OperationOptions, Options
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
@@ -103,7 +104,7 @@ class Client(Operations):
     async def call(
         self, operation: str, parameters: Mapping[str, object], **options: Unpack[OperationOptions]
     ) -> dict[str, Any]:
-        """Perform any operation, also one that this version does not know by name.
+        """Perform any operation, also one that this version does not know by name; parameters go as they are given.
 
         Args:
             operation: Its name, such as ``"DescribeTimeToLive"``.
@@ -201,6 +202,7 @@ class Client(Operations):
         )
 
     async def _perform(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+        check_parameters(operation, parameters)
         return await self._runtime.data_path.perform(operation, parameters, self._config)
 
     def __repr__(self) -> str:

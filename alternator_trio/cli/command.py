@@ -6,6 +6,7 @@ status 2; rich is imported only where something is drawn with it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import json
@@ -13,7 +14,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
@@ -67,11 +68,11 @@ def _run_demo(settings: Settings, *, as_json: bool) -> int:
     # The cluster, the engine and rich are imported when they are needed: --help is to be quick.
     from alternator_trio.cli.demo import Demo  # noqa: PLC0415
 
-    logging.getLogger("alternator_trio").setLevel(logging.ERROR)  # what it says of nodes, the timeline says
     demo = Demo(settings, _progress())
     ending: _Ending = _Interrupted()
     try:
-        ending = trio.run(_ending_of, demo)
+        with _only_errors_logged():  # what the client says of nodes, the timeline says
+            ending = trio.run(_ending_of, demo)
     except* KeyboardInterrupt:  # the second Ctrl-C, from within Trio perhaps in a group
         pass
     if isinstance(ending, AlternatorError):
@@ -81,6 +82,17 @@ def _run_demo(settings: Settings, *, as_json: bool) -> int:
     report = demo.report(interrupted=isinstance(ending, _Interrupted))
     _print_report(report, as_json=as_json)
     return report.exit_status
+
+
+@contextlib.contextmanager
+def _only_errors_logged() -> Iterator[None]:
+    logger = logging.getLogger("alternator_trio")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _complain(message: str, status: int) -> int:

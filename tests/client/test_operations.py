@@ -204,3 +204,22 @@ async def test_use_after_the_block() -> None:
             await client.refresh()
         with pytest.raises(ClientClosedError):
             await client.partition_key("users")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"Tablename": "users", "Key": KEY}, "no parameter 'Tablename'; did you mean 'TableName'"),
+        ({"TableName": "users"}, "needs the parameter 'Key'"),
+        ({"TableName": "users", "Key": KEY, "x": 1}, "no parameter 'x'; it has AttributesToGet, ConsistentRead"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(
+    client: Client, cluster: LocalCluster, parameters: dict[str, object], message: str
+) -> None:
+    """A misspelt, unknown or missing parameter is refused before anything is sent; a call by name is not checked."""
+    with pytest.raises(EncodingError, match=message):
+        await client.get_item(**parameters)
+    assert [r for node in cluster.nodes for r in node.requests if r.operation == "GetItem"] == []
+    with pytest.raises(ServiceError):
+        await client.call("GetItem", {"Tablename": "users"})
