@@ -56,7 +56,8 @@ class NativeTransport:
         pools = self.pools
         try:
             pools.begin(lease, now + seconds)
-            await lease.dial(self._dial)
+            if not lease.was_dialled:
+                await lease.dial(self._dial)
             if lease.ending is not None:
                 raise ConnectError("the connection was closed while it was being made", node=lease.node.endpoint)
             return await lease.exchange(request, max_body_bytes)
