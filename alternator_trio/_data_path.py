@@ -152,19 +152,20 @@ class DataPath:
         Raises:
             AlternatorError: There is no usable answer.
         """
-        now = trio.current_time()
-        lease = self._pools.take(node, now)
-        if lease is None:
-            lease = await self._pools.wait(node)
-            now = trio.current_time()
-        wire_request = self._writer.localnodes(node, scope)
-        response = await self._transport.attempt(lease, wire_request, now, seconds, MAX_LOCALNODES_BYTES)
-        if response.status != _OK:
-            raise ProtocolError(f"status {response.status}", node=node.endpoint)
+        response = await self._get_localnodes(node, scope, seconds)
         try:
             return parse_localnodes(response.body)
         except ValueError as error:
             raise DecodingError(f"not a node list: {error}", node=node.endpoint) from error
+
+    async def probe(self, node: Node, seconds: float) -> None:
+        """Ask one node whether it is well: whether it answers ``/localnodes`` with 200, whatever it lists.
+
+        Raises:
+            PoolTimeoutError: There was no connection to ask on.
+            TransportError: It does not answer so.
+        """
+        await self._get_localnodes(node, RoutingScope.cluster(), seconds)
 
     def keep_only(self, nodes: Collection[Node]) -> None:
         """Forget nodes that left."""
@@ -204,6 +205,18 @@ class DataPath:
         if os.getpid() != self._pid:
             return ClientClosedError("the client was opened before a fork; open one in this process")
         return ClientClosedError("the client belongs to another Trio run")
+
+    async def _get_localnodes(self, node: Node, scope: RoutingScope, seconds: float) -> HttpResponse:
+        now = trio.current_time()
+        lease = self._pools.take(node, now)
+        if lease is None:
+            lease = await self._pools.wait(node)
+            now = trio.current_time()
+        wire_request = self._writer.localnodes(node, scope)
+        response = await self._transport.attempt(lease, wire_request, now, seconds, MAX_LOCALNODES_BYTES)
+        if response.status != _OK:
+            raise ProtocolError(f"status {response.status}", node=node.endpoint)
+        return response
 
     async def _run(self, request: Request) -> dict[str, object]:
         config = request.config

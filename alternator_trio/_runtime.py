@@ -187,6 +187,7 @@ class Runtime:
             live=self.live,
             activity_from=self._activity_from,
             ask=self.data_path.ask_localnodes,
+            probe=self.data_path.probe,
             seeds=self.config.seed_nodes,
             active_interval=self.config.active_interval,
             idle_interval=self.config.idle_interval,

@@ -139,13 +139,14 @@ class Client(Operations):
     def node_health(self) -> Mapping[str, NodeStatus]:
         """The health of every node that has been listed, by canonical endpoint; nothing where health is off."""
         live = self._runtime.live.value
+        listed = frozenset(live.ring)
         return {
             node.endpoint: NodeStatus(
                 state=standing.state.name,
                 failures=standing.failures,
                 successes=standing.successes,
                 generation=standing.generation,
-                is_listed=node in live.ring,
+                is_listed=node in listed,
             )
             for node, standing in live.standings.items()
         }

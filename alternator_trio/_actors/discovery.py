@@ -36,7 +36,7 @@ from alternator_trio._core.health import NodeState
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
 from alternator_trio._wire.localnodes import LocalNodes
-from alternator_trio.errors import AlternatorError, DecodingError, DiscoveryError, PoolTimeoutError, TransportError
+from alternator_trio.errors import AlternatorError, ClientClosedError, DiscoveryError, PoolTimeoutError
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
 
@@ -49,6 +49,8 @@ _ORDER: Final = {NodeState.ACTIVE: 0, NodeState.QUARANTINED: 1, NodeState.DOWN: 
 
 AskLocalNodes: TypeAlias = Callable[[Node, RoutingScope, float], Awaitable[LocalNodes]]
 """Asks one node for the list of a scope, within so many seconds; raises `AlternatorError` without a usable answer."""
+ProbeNode: TypeAlias = Callable[[Node, float], Awaitable[None]]
+"""Asks one node, within so many seconds, whether it is well; raises `AlternatorError` when it is not."""
 Translate: TypeAlias = Callable[[str], str]
 """From the host that a node lists to the one that is dialled."""
 
@@ -108,7 +110,8 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         registry: Who is told what was found.
         live: The node list in force, to choose candidates from.
         activity_from: Where it publishes from when on (Trio's clock) callers shall tell `Activity`.
-        ask: Asks one node.
+        ask: Asks one node for a list.
+        probe: Asks one node whether it is well.
         seeds: Contacts of last resort.
         active_interval: Seconds between refreshes while requests flow.
         idle_interval: Seconds between refreshes while none do.
@@ -127,6 +130,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         live: Published[LiveNodes],
         activity_from: Published[float],
         ask: AskLocalNodes,
+        probe: ProbeNode,
         seeds: Sequence[Node],
         active_interval: float,
         idle_interval: float,
@@ -141,6 +145,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         self._live = live
         self._activity_from = activity_from
         self._ask = ask
+        self._probe_node = probe
         self._seeds = tuple(seeds)
         self._active_interval = active_interval
         self._idle_interval = idle_interval
@@ -253,14 +258,11 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
     async def _probe(self, wanted: ProbeWanted) -> ProbeFinished:
         succeeded: bool | None = True
         try:
-            await self._ask(wanted.node, RoutingScope.cluster(), self._probe_timeout)
-        except PoolTimeoutError:
+            await self._probe_node(wanted.node, self._probe_timeout)
+        except (PoolTimeoutError, ClientClosedError):
             succeeded = None
-        except TransportError:
+        except AlternatorError:
             succeeded = False
-        except AlternatorError as error:
-            # It answered; only not what was asked for.
-            succeeded = isinstance(error, DecodingError)
         settled = ProbeSettled(node=wanted.node, generation=wanted.generation, succeeded=succeeded)
         return ProbeFinished(settled=settled)
 

@@ -122,8 +122,10 @@ class AttemptSettled(Message):
         if newer.successes:
             # A success ends the row of failures before it, and a failure in between ends the row of successes.
             before = 0 if self.failures else self.successes
-            return dataclasses.replace(newer, successes=before + newer.successes)
-        return dataclasses.replace(self, failures=self.failures + newer.failures)
+            successes, failures = before + newer.successes, newer.failures
+        else:
+            successes, failures = self.successes, self.failures + newer.failures
+        return type(self)(node=self.node, generation=self.generation, successes=successes, failures=failures)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

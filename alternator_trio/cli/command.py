@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
@@ -85,7 +85,7 @@ def _run_demo(settings: Settings, *, as_json: bool) -> int:
 
 
 @contextlib.contextmanager
-def _only_errors_logged() -> Iterator[None]:
+def _only_errors_logged() -> Generator[None, None, None]:
     logger = logging.getLogger("alternator_trio")
     level = logger.level
     logger.setLevel(logging.ERROR)
