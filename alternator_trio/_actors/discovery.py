@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,7 +46,10 @@ __all__ = ["AskLocalNodes", "Discovery", "DiscoveryState"]
 HEDGE_AFTER: Final = 0.5
 MAX_IN_FLIGHT: Final = 3
 REFRESH_TIMEOUT: Final = 5.0
+MAX_COMPLAINTS: Final = 64  # nodes whose bad entries are remembered, so that they are logged once
 _ORDER: Final = {NodeState.ACTIVE: 0, NodeState.QUARANTINED: 1, NodeState.DOWN: 2}
+
+_logger: Final = logging.getLogger("alternator_trio")
 
 AskLocalNodes: TypeAlias = Callable[[Node, RoutingScope, float], Awaitable[LocalNodes]]
 """Asks one node for the list of a scope, within so many seconds; raises `AlternatorError` without a usable answer."""
@@ -154,6 +158,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         self._probe_timeout = probe_timeout
         self._translate = translate
         self._rng = rng
+        self._complaints: dict[Node, int] = {}
 
     def decide(
         self, state: DiscoveryState, message: DiscoveryMessage | None, now: float
@@ -334,7 +339,21 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
     async def _listed_by(self, node: Node, scope: RoutingScope) -> list[Node]:
         answer = await self._ask(node, scope, REFRESH_TIMEOUT)
+        self._complain(node, answer.dropped)
         return [node.at(self._translate(host)) for host in answer.hosts]
+
+    def _complain(self, node: Node, dropped: int) -> None:
+        """Log how many entries of a node's list were refused; when that changes, and not with every refresh."""
+        before = self._complaints.pop(node, 0)
+        if not dropped:
+            return
+        if len(self._complaints) >= MAX_COMPLAINTS:
+            self._complaints.clear()
+        self._complaints[node] = dropped
+        if dropped != before:
+            _logger.warning(
+                "node %s lists %d entries that are no acceptable addresses; they are dropped", node, dropped
+            )
 
 
 def _unmade(wanted: ProbeWanted) -> ProbeSettled:

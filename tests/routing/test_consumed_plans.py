@@ -26,6 +26,7 @@ from tests.routing.world import (
     states,
     url,
 )
+from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scripted_nodes import Late
 
 BRITTLE = NodeHealth(active_failure=1, quarantine_failure=1)
@@ -183,3 +184,24 @@ async def test_affinity_begins_its_cycle_again(autojump_clock, nodes):
             await client.put_item(TableName="users", Item=KEY)
     order = served(nodes, "PutItem")
     assert (sorted(order[:3]), order[3:]) == ([1, 2, 3], order[:3])
+
+
+async def test_cancelled_in_the_middle(autojump_clock, nodes):
+    """Cancelled while requests wait for a refresh, nodes are probed and scopes change: nothing is left."""
+
+    async def scenario():
+        for node in nodes:
+            node.start()
+            node.clear_faults()
+        async with nodes.open_client(routing_scope=CHAIN, node_health=NodeHealth()) as client:
+            await all_active(client)
+            nodes[2].fail_next(Late(seconds=0.3), times=2, operation="localnodes")
+            await bring_down(nodes, client, 1, 2)
+            for number in (3, 4, 5):
+                nodes[host(number)].kill()
+            assert await crowd(client)
+            nodes[0].accept()
+            await trio.sleep(1.1)
+            assert await crowd(client) == []
+
+    await cancel_in_the_middle(scenario, nodes, moments=12)

@@ -104,3 +104,15 @@ async def test_a_host_that_is_listed_in_several_spellings_is_one_node(autojump_c
     async with nodes.open_client(url(1), routing_scope=DC1) as client:
         await client.refresh()
         assert [str(node) for node in client.nodes()] == ["http://[2001:db8::1]:8000", "http://node-1.example:8000"]
+
+
+async def test_bad_entries_are_reported_once(autojump_clock, nodes, caplog):
+    """How many, and by whom: when they appear, when their number changes, and when they are back; not each second."""
+    async with nodes.open_client(url(1), routing_scope=DC1) as client:
+        for bad, refreshes in ((0, 2), (2, 5), (3, 5), (0, 5), (3, 2)):
+            nodes[0].localnodes_answer = answer_json([host(1), *["0.0.0.0"] * bad])
+            for _ in range(refreshes):
+                await client.refresh()
+    assert [record.message for record in caplog.records] == [
+        f"node {url(1)} lists {bad} entries that are no acceptable addresses; they are dropped" for bad in (2, 3, 3)
+    ]

@@ -54,21 +54,21 @@ async def main(topology: Mapping[str, Mapping[str, int]]) -> None:
     """Run until stdin ends."""
     async with LocalCluster(topology=topology, record_requests=False) as cluster:
         _say({"nodes": [{"url": node.url, "rack": f"{node.datacenter}/{node.rack}"} for node in cluster.nodes]})
-        async for line in _lines():
-            order = json.loads(line)
-            for number in order["nodes"]:
-                ORDERS[order["do"]](cluster.nodes[number])
-            _say({"at": time.monotonic()})
+        async with trio.lowlevel.FdStream(os.dup(0)) as orders:
+            async for line in _lines(orders):
+                order = json.loads(line)
+                for number in order["nodes"]:
+                    ORDERS[order["do"]](cluster.nodes[number])
+                _say({"at": time.monotonic()})
 
 
-async def _lines() -> AsyncIterator[bytes]:
-    """Give whole lines of stdin; an order is far shorter than what a pipe carries at once."""
+async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
+    """Give whole lines; the last one has its end, too."""
     rest = b""
-    async with trio.lowlevel.FdStream(os.dup(0)) as stream:
-        async for data in stream:
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                yield line
+    async for data in stream:
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _say(answer: object) -> None:

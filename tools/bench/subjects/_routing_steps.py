@@ -90,6 +90,7 @@ def snapshot_of(nodes: int, *, failures_of_first: int = 0) -> LiveNodes:
 
 
 async def _timed(loop: Callable[[], object], repetitions: int = REPETITIONS) -> float:
+    await trio.lowlevel.checkpoint()
     began = time.process_time_ns()
     for _ in range(repetitions):
         loop()
