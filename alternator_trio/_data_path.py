@@ -99,6 +99,11 @@ class DataPath:
         self.retries = 0
         self.failed = 0
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client's block has ended."""
+        return self._is_closed
+
     def close(self) -> None:
         """Turn away what comes from now on, and end what waits here."""
         self._is_closed = True
@@ -224,6 +229,10 @@ class DataPath:
         now = trio.current_time()
         if now >= self._activity_from.value:
             self._discovery.tell(Activity())
+        if self._router.must_know_nodes(request):
+            with trio.move_on_after(_REFRESH_PATIENCE), contextlib.suppress(DiscoveryError):
+                await self.refresh()
+            now = trio.current_time()
         plan = self._router.plan_for(request)
         node = plan.next_node()
         while True:
@@ -241,7 +250,7 @@ class DataPath:
             wire_request = self._writer.post(node, request.fields, request.body, lines)
             try:
                 response = await self._transport.attempt(lease, wire_request, now, seconds, config.max_response_bytes)
-            except (TransportError, ClientClosedError) as error:
+            except (TransportError, DecodingError, ClientClosedError) as error:
                 failed: AlternatorError = error
                 self._router.failed(lease, live)
             else:
@@ -251,10 +260,7 @@ class DataPath:
                     return self._succeed(request, node, response)
                 failed = request.error_in(response)
             request.lease = None
-            delay = self._judge(request, node, failed)
-            if delay:
-                await self._pause(delay)
-            self.retries += 1
+            await self._back_off(request, node, failed)
             node = plan.next_node()
             now = trio.current_time()
 
@@ -334,10 +340,16 @@ class DataPath:
         request.tried.clear()
         node = plan.next_node()
         if node is None:
-            raise NoLiveNodesError(f"all nodes of the {self._live.value.scope} are down") from request.last_error
+            why = "" if request.last_error is None else f"; the last said: {request.last_error.message}"
+            raise NoLiveNodesError(f"all nodes of the {self._live.value.scope} are down{why}") from request.last_error
         return plan, node
 
-    async def _pause(self, seconds: float) -> None:
+    async def _back_off(self, request: Request, node: Node, error: AlternatorError) -> None:
+        """Wait until the next attempt is due; raises when there is to be none."""
+        seconds = self._judge(request, node, error)
+        self.retries += 1
+        if not seconds:
+            return
         with trio.move_on_after(seconds):
             await self._closed.wait()
             raise ClientClosedError("the client was closed")

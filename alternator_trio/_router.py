@@ -85,13 +85,23 @@ class Router:
             NoLiveNodesError: It is a write, which may not leave the datacenter, and the scope in force does.
         """
         live = self._live.value
-        if live.crosses_datacenters and not self._writes_cross and not request.is_read:
-            raise NoLiveNodesError(f"writes stay in the preferred datacenter, and {live.scope} is in force")
+        if not self._writes_cross and not request.is_read:
+            if self.must_know_nodes(request):
+                raise NoLiveNodesError(f"writes stay in the preferred datacenter, and no node of {live.scope} is known")
+            if live.crosses_datacenters:
+                raise NoLiveNodesError(f"writes stay in the preferred datacenter, and {live.scope} is in force")
         affinity = request.config.key_route_affinity
         plan = None if affinity is None else self._affine_plan(request, affinity, live)
         if plan is not None:
             return plan
         return RoundRobinPlan(live.eligible, live.ring, next(self._turns), self._rng, self._state_of, tried_last)
+
+    def must_know_nodes(self, request: Request) -> bool:
+        """Whether the request may not go to a seed that stands in for a node list, whose datacenter nobody knows."""
+        live = self._live.value
+        if live.discovered or self._writes_cross:
+            return False
+        return not live.scope.is_cluster and not request.is_read
 
     def answered(self, node: Node, live: LiveNodes, status: int) -> None:
         """Note a final answer of ``node`` to an attempt that began under the snapshot ``live``."""

@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Unpack
 
+import trio
+
 from alternator_trio._operations import Operations
 from alternator_trio._routing_check import RoutingCheck
 from alternator_trio._runtime import Runtime, open_runtime
@@ -207,7 +209,8 @@ class Client(Operations):
         return await self._runtime.data_path.perform(operation, parameters, self._config)
 
     def __repr__(self) -> str:
-        return f"<alternator_trio.Client of {len(self.nodes())} nodes>"
+        state = "closed" if self._runtime.data_path.is_closed else f"{self.routing_scope}, {len(self.nodes())} node(s)"
+        return f"<alternator_trio.Client: {state}>"
 
 
 @contextlib.asynccontextmanager
@@ -236,5 +239,7 @@ async def open_alternator(
         >>> async with open_alternator("http://10.0.0.1:8000") as client:
         ...     await client.put_item(TableName="users", Item={"id": {"S": "ada"}})
     """
+    if not trio.lowlevel.in_trio_run():
+        raise RuntimeError("open_alternator needs a Trio run: trio.run(main); asyncio is not supported")
     async with open_runtime(AlternatorConfig.build(seeds, config, options)) as runtime:
         yield Client(runtime)

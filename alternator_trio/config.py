@@ -54,6 +54,8 @@ class RetryPolicy:
         _check_count("retry.max_attempts", self.max_attempts)
         for name in ("base_delay", "throttled_base_delay", "max_delay"):
             _check_seconds(f"retry.{name}", getattr(self, name), zero_allowed=True)
+            if math.isinf(getattr(self, name)):
+                raise ConfigurationError(f"retry.{name}: {getattr(self, name)!r} seconds; a pause must end")
 
 
 class Options(TypedDict, total=False):

@@ -41,13 +41,18 @@ class RoutingScope:
     def __post_init__(self) -> None:
         if self.rack_name is not None and self.datacenter_name is None:
             raise ConfigurationError(f"routing_scope: rack {self.rack_name!r} needs its datacenter")
+        for fallback in self.fallbacks:
+            if not isinstance(fallback, RoutingScope) or fallback.fallbacks:  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
+                raise ConfigurationError(
+                    f"routing_scope: {fallback!r} is no fallback; build the chain with with_fallback"
+                )
         for name, value in (("datacenter", self.datacenter_name), ("rack", self.rack_name)):
             if value is not None and not (isinstance(value, str) and value and value.isprintable()):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
                 raise ConfigurationError(f"routing_scope: {name} {value!r} is no name")
 
     @classmethod
     def cluster(cls) -> Self:
-        """All nodes of all datacenters."""
+        """All nodes of all datacenters that a seed leads to: a node lists its own, so give a seed in each."""
         return cls()
 
     @classmethod
@@ -62,6 +67,9 @@ class RoutingScope:
 
     def with_fallback(self, *scopes: RoutingScope) -> RoutingScope:
         """This scope, with others that take over in their order (theirs included)."""
+        for scope in scopes:
+            if not isinstance(scope, RoutingScope):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+                raise ConfigurationError(f"routing_scope: {scope!r} is no RoutingScope to fall back to")
         chained = tuple(link for scope in scopes for link in scope.chain)
         chain = (*self.chain, *chained)
         if len({link.key for link in chain}) < len(chain):
@@ -119,7 +127,8 @@ class NodeHealth:
         probes = self.probe_concurrency
         if not isinstance(probes, int) or isinstance(probes, bool) or not 1 <= probes <= _MAX_PROBES:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
             raise ConfigurationError(f"node_health.probe_concurrency: {probes!r} is not within 1 to {_MAX_PROBES}")
-        if isinstance(self.probe_timeout, bool) or not self.probe_timeout > 0:
+        timeout = self.probe_timeout
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
             raise ConfigurationError(f"node_health.probe_timeout: {self.probe_timeout!r} seconds; it must be positive")
 
 
@@ -149,6 +158,10 @@ class KeyRouteAffinity:
     partition_keys: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mode, AffinityMode):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigurationError(f"key_route_affinity: {self.mode!r} is no mode; use rmw() or any_write()")
+        if not isinstance(self.partition_keys, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise ConfigurationError(f"key_route_affinity: {self.partition_keys!r} is no table of partition keys")
         for table, name in self.partition_keys.items():
             if not (isinstance(table, str) and isinstance(name, str) and table and name):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
                 raise ConfigurationError(f"key_route_affinity: {table!r}: {name!r} is no table with its partition key")

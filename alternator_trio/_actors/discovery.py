@@ -32,7 +32,13 @@ from alternator_trio._actors.messages import (
     RefreshFinished,
     RefreshWanted,
 )
-from alternator_trio._core.discovery import ClusterRefresh, Refresh, RefreshResult, ScopeRefresh, united
+from alternator_trio._core.discovery import (
+    ClusterRefresh,
+    Refresh,
+    RefreshResult,
+    ScopeRefresh,
+    united,
+)
 from alternator_trio._core.health import NodeState
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
@@ -43,6 +49,7 @@ from alternator_trio.routing import RoutingScope
 
 __all__ = ["AskLocalNodes", "Discovery", "DiscoveryState"]
 
+_MAX_LOGGED: Final = 8
 HEDGE_AFTER: Final = 0.5
 MAX_IN_FLIGHT: Final = 3
 REFRESH_TIMEOUT: Final = 5.0
@@ -69,6 +76,7 @@ class DiscoveryState:
         next_at: When the next one begins if nothing happens before.
         contacts: Nodes that answered in earlier refreshes.
         waiting: Who waits for the refresh in flight, or for the next.
+        is_failing: Whether the last refresh found nothing; logged when it changes.
         probing: Probes in flight, by node.
         queued: Probes that wait for one of them to end, by node, the oldest first.
     """
@@ -78,6 +86,7 @@ class DiscoveryState:
     next_at: float = -math.inf
     contacts: tuple[Node, ...] = ()
     waiting: tuple[Reply[LiveNodes], ...] = ()
+    is_failing: bool = False
     probing: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
     queued: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
 
@@ -103,7 +112,12 @@ class _TellProbe(NamedTuple):
     settled: ProbeSettled
 
 
-_Action: TypeAlias = _Begin | _Report | _WantActivityFrom | _Probe | _TellProbe
+class _Log(NamedTuple):
+    found: bool
+    failures: tuple[tuple[str, str], ...]
+
+
+_Action: TypeAlias = _Log | _Begin | _Report | _WantActivityFrom | _Probe | _TellProbe
 
 
 class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
@@ -200,6 +214,8 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
                 self._registry.tell(settled)
             case _Report(result=result, replies=replies):
                 self._report(result, replies)
+            case _Log(found=found, failures=failures):
+                _log(failures, found=found)
             case _WantActivityFrom(when=when):
                 self._activity_from.publish(when)
             case _:
@@ -220,10 +236,17 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         return state, (_WantActivityFrom(math.inf), _Begin(state.contacts))
 
     def _finish(self, state: DiscoveryState, result: RefreshResult) -> tuple[DiscoveryState, Sequence[_Action]]:
-        actions = _Report(result, state.waiting), _WantActivityFrom(state.began + self._active_interval)
-        contacts = result.contacts or state.contacts
-        next_at = state.began + self._idle_interval
-        state = dataclasses.replace(state, refreshing=False, next_at=next_at, contacts=contacts, waiting=())
+        found = any(answer.nodes for answer in result.answers)
+        log = () if found is not state.is_failing else (_Log(found, self._reasons(result)),)
+        actions = (_Report(result, state.waiting), _WantActivityFrom(state.began + self._active_interval), *log)
+        state = dataclasses.replace(
+            state,
+            refreshing=False,
+            next_at=state.began + self._idle_interval,
+            contacts=result.contacts or state.contacts,
+            waiting=(),
+            is_failing=not found,
+        )
         return state, actions
 
     def _step_probes(
@@ -253,10 +276,14 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         if result.answers:
             self._registry.tell(NodesDiscovered(answers=result.answers, replies=replies if found else ()))
         if not found:
-            empty = tuple((str(self._chain[answer.position]), "an empty node list") for answer in result.answers)
-            error = DiscoveryError("no node gave a usable node list", failures=(*result.failures, *empty))
+            error = DiscoveryError("no node gave a usable node list", failures=self._reasons(result))
             for reply in replies:
                 reply.fail(error)
+
+    def _reasons(self, result: RefreshResult) -> tuple[tuple[str, str], ...]:
+        """Why a refresh found no node: the failures of nodes, and the scopes that have none (a name misspelt?)."""
+        empty = ((str(self._chain[each.position]), "an empty node list") for each in result.answers if not each.nodes)
+        return (*result.failures, *empty)
 
     # The children.
 
@@ -358,3 +385,11 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
 def _unmade(wanted: ProbeWanted) -> ProbeSettled:
     return ProbeSettled(node=wanted.node, generation=wanted.generation, succeeded=None)
+
+
+def _log(failures: Sequence[tuple[str, str]], *, found: bool) -> None:
+    if found:
+        _logger.info("a node list is found again")
+        return
+    listed = "; ".join(f"{candidate}: {reason}" for candidate, reason in failures[:_MAX_LOGGED])
+    _logger.warning("no node gives a usable node list, and the one in force stays: %s", listed or "nobody answered")

@@ -2,9 +2,9 @@
 
 Rules (spec §7): the next attempt goes to the next node of the plan, at once when the failure belongs to that node
 alone, with full jitter otherwise. An attempt of unknown outcome is repeated only when the operation is repeatable.
-A retry costs tokens of a quota that all requests share. A request's first retry after a refused connection is free, and
-its first after a lost one: the quota is for servers that are overloaded, and a node, or a rack, that dies under load
-would use it up with what was in flight there (at 14 tokens, 35 requests).
+A retry costs tokens of a quota that all requests share: it is for servers that are overloaded. A refused connection
+costs a server nothing and its retry no token; nor does a request's first after a lost one: a node, or a rack, that dies
+under load would use the quota up with what was in flight there (at 14 tokens, 35 requests).
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def decide(situation: Situation, policy: RetryPolicy, rng: Randomness) -> Verdic
     if failure is Failure.FINAL or situation.attempts >= policy.max_attempts:
         return "give up"
     first = situation.retries_of_failure == 0
-    if failure in {Failure.CONNECT, Failure.LOST}:
+    if failure is Failure.CONNECT:
+        return Retry(delay=0.0, cost=0)
+    if failure is Failure.LOST:
         return Retry(delay=0.0, cost=0 if first else RETRY_COST)
     if failure is Failure.SHED and first:
         return Retry(delay=0.0, cost=THROTTLED_COST)

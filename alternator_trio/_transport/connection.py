@@ -14,8 +14,13 @@ import trio
 
 from alternator_trio._transport.dialing import Dial
 from alternator_trio._transport.wires import NothingSentError, Peek, Wire
-from alternator_trio._wire.http_response import HttpResponse, MalformedResponseError, ResponseReader
-from alternator_trio.errors import ConnectionLostError, ProtocolError
+from alternator_trio._wire.http_response import (
+    HttpResponse,
+    MalformedResponseError,
+    ResponseReader,
+    ResponseTooLargeError,
+)
+from alternator_trio.errors import ConnectionLostError, DecodingError, ProtocolError
 from alternator_trio.nodes import Node
 
 __all__ = ["Connection", "Ending"]
@@ -117,6 +122,7 @@ class Connection:
         Raises:
             ConnectionLostError: The connection broke before the answer was complete.
             ProtocolError: What came is no acceptable answer.
+            DecodingError: Its body is beyond the bound.
         """
         wire = self._wire
         assert wire is not None  # noqa: S101  # dialled before
@@ -135,6 +141,9 @@ class Connection:
         except NothingSentError as error:
             self.sent = False
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error.__cause__
+        except ResponseTooLargeError as error:
+            message = f"the answer is too large (max_response_bytes): {error}"
+            raise DecodingError(message, node=self.node.endpoint, may_have_happened=True) from error
         except MalformedResponseError as error:
             raise ProtocolError(str(error), node=self.node.endpoint) from error
         except _BROKEN as error:

@@ -14,7 +14,7 @@ from typing import Final
 
 import httptools
 
-__all__ = ["HttpResponse", "MalformedResponseError", "ResponseReader"]
+__all__ = ["HttpResponse", "MalformedResponseError", "ResponseReader", "ResponseTooLargeError"]
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_INTERIM_RESPONSES: Final = 16
@@ -35,6 +35,10 @@ _TAIL_BYTES: Final = 5  # the last byte of the last line, its end, and the empty
 
 class MalformedResponseError(ValueError):
     """The bytes are no acceptable HTTP/1.1 answer; the message says why."""
+
+
+class ResponseTooLargeError(MalformedResponseError):
+    """A body beyond the bound: the answer may be honest, and would not be smaller a second time."""
 
 
 class HttpResponse:
@@ -222,7 +226,8 @@ class ResponseReader:
         if not length.isdigit():
             raise MalformedResponseError(f"Content-Length {length[:40]!r} is not a number")
         if len(length) > _MAX_LENGTH_DIGITS or int(length) > self._max_body:
-            raise MalformedResponseError(
+            self._status = status
+            raise ResponseTooLargeError(
                 f"a body of {length[:40].decode()} bytes; at most {self._max_body} are accepted"
             )
         return int(length)
@@ -252,7 +257,7 @@ class ResponseReader:
         self._received += len(data)
         tail = self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         if self._body_length > self._max_body:
-            raise MalformedResponseError(f"a body of more than {self._max_body} bytes")
+            raise ResponseTooLargeError(f"a body of more than {self._max_body} bytes")
         if self._received > MAX_HEAD_BYTES + _MAX_CHUNK_OVERHEAD * self._body_length:
             raise MalformedResponseError("a chunked body of almost nothing but framing")
         if not self._complete:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import pickle
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +14,15 @@ from alternator_trio import (
     Client,
     ClientClosedError,
     ConditionalCheckFailedException,
+    ConfigurationError,
     DecodingError,
     EncodingError,
+    KeyRouteAffinity,
+    NodeHealth,
+    NoLiveNodesError,
     ResourceNotFoundException,
+    RetryPolicy,
+    RoutingScope,
     ServiceError,
     ValidationException,
     open_alternator,
@@ -223,3 +231,67 @@ async def test_a_wrong_parameter_is_named(
     assert [r for node in cluster.nodes for r in node.requests if r.operation == "GetItem"] == []
     with pytest.raises(ServiceError):
         await client.call("GetItem", {"Tablename": "users"})
+
+
+async def test_an_answer_beyond_the_bound_is_final(client: Client, cluster: LocalCluster) -> None:
+    """It would not be smaller a second time: one attempt, an error that names the option, and the write happened."""
+    small = client.with_options(max_response_bytes=10)
+    with pytest.raises(DecodingError, match="max_response_bytes") as caught:
+        await small.call(
+            "UpdateItem",
+            {
+                "TableName": "users",
+                "Key": KEY,
+                "UpdateExpression": "ADD n :one",
+                "ExpressionAttributeValues": {":one": {"N": "1"}},
+                "ReturnValues": "ALL_NEW",
+            },
+        )
+    assert (caught.value.attempts, caught.value.may_have_happened) == (1, True)
+    assert (await client.get_item(TableName="users", Key=KEY))["Item"]["n"] == {"N": "1"}
+
+
+async def test_writes_that_stay_in_their_datacenter_never_go_to_an_unknown_seed() -> None:
+    """A seed's datacenter is not known: such a write waits for a node list, and is refused without one."""
+    async with LocalCluster(topology={"dc1": {"r1": 1}, "dc2": {"r1": 1}}) as cluster:
+        here, there = cluster.nodes
+        for scope, failed in (("dc1", False), ("dc_1", True)):
+            async with open_alternator(
+                there.url, routing_scope=RoutingScope.datacenter(scope), writes_cross_datacenter=False
+            ) as client:
+                if failed:
+                    with pytest.raises(NoLiveNodesError, match="no node of datacenter dc_1 is known"):
+                        await client.put_item(TableName="users", Item=KEY)
+                else:
+                    with pytest.raises(ResourceNotFoundException) as caught:
+                        await client.put_item(TableName="users", Item=KEY)
+                    assert caught.value.node == here.url
+        assert [request.operation for request in there.requests if request.operation] == []
+
+
+def test_without_trio_it_says_so() -> None:
+    """The commonest mistake has words of its own."""
+
+    async def main() -> None:
+        async with open_alternator("http://127.0.0.1:9"):
+            pass
+
+    with pytest.raises(RuntimeError, match=r"trio\.run"):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: RoutingScope("dc", None, ("dc2",)), "'dc2' is no fallback"),
+        (lambda: RoutingScope("dc").with_fallback("dc2"), "'dc2' is no RoutingScope"),
+        (lambda: KeyRouteAffinity("any_write"), "'any_write' is no mode"),
+        (lambda: KeyRouteAffinity.rmw(partition_keys=["a"]), "no table of partition keys"),
+        (lambda: NodeHealth(probe_timeout="a"), "probe_timeout: 'a'"),
+        (lambda: RetryPolicy(base_delay=float("inf")), "retry.base_delay: inf"),
+    ],
+)
+def test_wrong_choices_are_named(build: Callable[[], object], message: str) -> None:
+    """A value of the wrong kind is refused when it is given, not when it is used."""
+    with pytest.raises(ConfigurationError, match=message):
+        build()

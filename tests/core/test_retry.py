@@ -45,7 +45,7 @@ def verdict(failure, **how):
 # failure, failures of the kind before, greatest delay of the first retry, cost
 TABLE = [
     (Failure.CONNECT, 0, 0.0, 0),
-    (Failure.CONNECT, 1, 0.0, RETRY_COST),
+    (Failure.CONNECT, 1, 0.0, 0),
     (Failure.LOST, 0, 0.0, 0),
     (Failure.LOST, 1, 0.0, RETRY_COST),
     (Failure.TIMEOUT, 0, 0.025, RETRY_COST),
