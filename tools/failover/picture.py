@@ -6,6 +6,7 @@ that it shows are all in the findings.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
@@ -21,6 +22,8 @@ COLOURS = ("#2f6f9f", "#7fb3d5", "#d98c3f", "#f0c78a")
 """One per rack: the preferred datacenter in blue, the other in orange."""
 INK = "#222222"
 FAINT = "#bbbbbb"
+LABEL_WIDTH = 100
+"""Pixels; labels that stand closer get different heights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +31,12 @@ class Frame:
     """Where the parts are, in pixels."""
 
     width: int = 900
-    height: int = 460
+    height: int = 476
     left: int = 64
     right: int = 180
-    share_top: int = 56
+    share_top: int = 72
     share_height: int = 240
-    rate_top: int = 330
+    rate_top: int = 346
     rate_height: int = 70
     seconds: float
 
@@ -69,7 +72,7 @@ def draw(findings: Findings, *, title: str, marks: Mapping[float, str]) -> str:
         *_areas(frame, findings),
         *_rate(frame, findings),
         *_axes(frame),
-        *(line for at, what in marks.items() for line in _mark(frame, at, what)),
+        *_marks(frame, marks),
         *_legend(frame, findings),
         "</svg>",
     ]
@@ -130,13 +133,17 @@ def _axes(frame: Frame) -> Iterator[str]:
     yield f'<text transform="translate(16 {middle}) rotate(-90)" text-anchor="middle">share of operations</text>'
 
 
-def _mark(frame: Frame, at: float, what: str) -> Iterator[str]:
-    x = f"{frame.x(at):.1f}"
-    yield (
-        f'<line x1="{x}" y1="{frame.share_top - 6}" x2="{x}" y2="{frame.rate_top + frame.rate_height}" '
-        f'stroke="#b00020" stroke-width="1.5" stroke-dasharray="5 3"/>'
-    )
-    yield f'<text x="{x}" y="{frame.share_top - 10}" text-anchor="middle" fill="#b00020">{escape(what)}</text>'
+def _marks(frame: Frame, marks: Mapping[float, str]) -> Iterator[str]:
+    previous = -math.inf
+    for at, what in sorted(marks.items()):
+        x = frame.x(at)
+        y = frame.share_top - (26 if x - previous < LABEL_WIDTH else 10)
+        previous = x
+        yield (
+            f'<line x1="{x:.1f}" y1="{y + 4}" x2="{x:.1f}" y2="{frame.rate_top + frame.rate_height}" '
+            f'stroke="#b00020" stroke-width="1.5" stroke-dasharray="5 3"/>'
+        )
+        yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle" fill="#b00020">{escape(what)}</text>'
 
 
 def _legend(frame: Frame, findings: Findings) -> Iterator[str]:
