@@ -91,7 +91,7 @@ async def receive(stream: trio.abc.ReceiveStream, count: int) -> bytes:
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what the kernel and the proxy's tasks bring about; bounded."""
     with trio.fail_after(5):
-        while not condition():  # noqa: ASYNC110 - the kernel sets no Event
+        while not condition():
             await trio.sleep(0.001)
 
 
