@@ -137,10 +137,11 @@ class DataPath:
             seconds = config.operation_timeout
             if seconds is None:
                 return await self._run(request)
-            with trio.CancelScope(deadline=trio.current_time() + seconds):
+            request.deadline = trio.current_time() + seconds
+            with trio.CancelScope(deadline=request.deadline):
                 return await self._run(request)
             request.interrupt()
-            raise OperationTimeoutError(f"not done within {seconds:g} s")
+            raise OperationTimeoutError(f"not done within {seconds:g} s") from request.last_error
         except AlternatorError as error:
             self.failed += 1
             if request is not None:
@@ -258,7 +259,7 @@ class DataPath:
                     self._router.answered(node, live, response.status)
                 if response.status == _OK:
                     return self._succeed(request, node, response)
-                failed = request.error_in(response)
+                failed = request.error_in(response, self._wall_clock())
             request.lease = None
             await self._back_off(request, node, failed)
             node = plan.next_node()
@@ -309,7 +310,13 @@ class DataPath:
         verdict = decide(situation, request.config.retry, self._rng)
         if verdict == "indeterminate":
             raise request.indeterminate("a repetition could change it") from error
-        if verdict == "give up" or not self._quota.take(verdict.cost):
+        if verdict == "give up":
+            raise error
+        if trio.current_time() + verdict.delay >= request.deadline:
+            error.add_note(f"not tried again: a pause of {verdict.delay:.3g} s would outlast operation_timeout")
+            raise error
+        if not self._quota.take(verdict.cost):
+            error.add_note("not tried again: the client's retry quota is used up")
             raise error
         request.spent += verdict.cost
         return verdict.delay

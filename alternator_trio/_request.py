@@ -6,6 +6,7 @@ whether a write may have happened.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from typing import Final
@@ -14,7 +15,7 @@ from alternator_trio._core.retry import Failure, Situation, failure_of, has_unkn
 from alternator_trio._transport.connection import Connection
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.repeatability import is_read, is_repeatable
-from alternator_trio._wire.replies import read_error
+from alternator_trio._wire.replies import blames_encoding, read_error
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import (
     AlternatorError,
@@ -32,7 +33,8 @@ _SCHEMA_CHANGES: Final = frozenset(
 )
 # What a repetition is told when the attempt before, of unknown outcome, has done the work.
 _AMBIGUOUS_CODES: Final = frozenset({"ResourceInUseException", "ResourceNotFoundException"})
-_AMBIGUOUS_TTL: Final = "TTL is already enabled"
+_AMBIGUOUS_TTL: Final = "TTL is already "  # enabled, or disabled
+_COMPRESSED: Final = b"\r\ncontent-encoding: "
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
@@ -46,6 +48,7 @@ class Request:
         has_lines: Whether each attempt has header lines of its own: a signature, or what AWS's SDKs say.
         fields: The part of each attempt's head that the operation has to itself.
         body: Encoded once, for all attempts.
+        deadline: When all attempts must be over (Trio's clock).
         attempts: Attempts begun.
         node: Where the last attempt went.
         lease: The connection of the attempt in progress.
@@ -62,6 +65,7 @@ class Request:
         "attempts",
         "body",
         "config",
+        "deadline",
         "fields",
         "has_lines",
         "keyed_table",
@@ -84,6 +88,7 @@ class Request:
         self.has_lines = config.credentials is not None or not config.optimize_headers
         self.fields = fields
         self.body = body
+        self.deadline = math.inf
         self.attempts = 0
         self.node: Node | None = None
         self.lease: Connection | None = None
@@ -118,10 +123,17 @@ class Request:
         self.node = lease.node
         return lease.node
 
-    def error_in(self, response: HttpResponse) -> ServiceError:
-        """The service's error in an answer to the last attempt."""
-        node = "" if self.node is None else self.node.endpoint
-        return read_error(self.operation, response, node=node, attempts=self.attempts, may_have_happened=False)
+    def error_in(self, response: HttpResponse, now: float) -> ServiceError:
+        """The service's error in an answer to the last attempt; ``now`` is the wall clock."""
+        return read_error(
+            self.operation,
+            response,
+            node="" if self.node is None else self.node.endpoint,
+            attempts=self.attempts,
+            may_have_happened=False,
+            now=now,
+            compressed=self._is_compressed,
+        )
 
     def fail(self, node: Node, error: AlternatorError) -> Situation:
         """Note how an attempt failed, and say where the request stands.
@@ -134,7 +146,7 @@ class Request:
             IndeterminateWriteError: The answer is a refusal that an earlier attempt may have brought about.
         """
         repeat_anyway = self.config.ambiguous_writes == "retry"
-        failure = _failure(error)
+        failure = self._failure_of(error)
         before = self._failures.count(failure)
         self._failures.append(failure)
         self.tried.append(node)
@@ -149,6 +161,7 @@ class Request:
             retries_of_failure=before,
             unknown_outcome=unknown,
             repeatable=not unknown or repeat_anyway or is_repeatable(self.operation, self.parameters),
+            asked_delay=error.retry_after if isinstance(error, ServiceError) else 0.0,
         )
 
     def interrupt(self) -> None:
@@ -168,19 +181,24 @@ class Request:
             error.node = self.node.endpoint
         error.may_have_happened = not self.is_read and (self.unknown_outcome or error.may_have_happened)
 
+    @property
+    def _is_compressed(self) -> bool:
+        return _COMPRESSED in self.fields
+
+    def _failure_of(self, error: AlternatorError) -> Failure:
+        if isinstance(error, ServiceError):
+            if self._is_compressed and blames_encoding(error.status, error.message):
+                return Failure.UNCLEAR
+            return failure_of(error.code, error.status)
+        if not isinstance(error, TransportError):
+            return Failure.FINAL  # the client was closed, or the answer is too large
+        if not error.may_have_happened:
+            return Failure.CONNECT
+        return Failure.TIMEOUT if isinstance(error, AttemptTimeoutError) else Failure.LOST
+
     def _is_ambiguous(self, error: ServiceError) -> bool:
         if not self.unknown_outcome:
             return False
         if self.is_schema_change:
             return error.code in _AMBIGUOUS_CODES or _AMBIGUOUS_TTL in error.message
         return error.code == _CONDITION_FAILED
-
-
-def _failure(error: AlternatorError) -> Failure:
-    if isinstance(error, ServiceError):
-        return failure_of(error.code, error.status)
-    if not isinstance(error, TransportError):
-        return Failure.FINAL  # the client was closed
-    if not error.may_have_happened:
-        return Failure.CONNECT
-    return Failure.TIMEOUT if isinstance(error, AttemptTimeoutError) else Failure.LOST

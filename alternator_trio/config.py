@@ -38,7 +38,7 @@ class RetryPolicy:
         max_attempts: All tries of one operation, the first one included; at least 1.
         base_delay: Seconds; the n-th backoff is drawn from 0 to ``min(base_delay * 2**n, max_delay)``.
         throttled_base_delay: Seconds; takes the place of ``base_delay`` after a throttling answer.
-        max_delay: Seconds; the ceiling of one backoff.
+        max_delay: Seconds; the ceiling of one backoff, also of what a server's Retry-After asks for.
 
     Example:
         >>> RetryPolicy(max_attempts=2).max_attempts

@@ -186,6 +186,7 @@ class ServiceError(AlternatorError):
         status: The HTTP status, such as 400.
         response: The answer in botocore's shape: ``{"Error": {"Code", "Message"}, "ResponseMetadata": {…}}`` beside
             the further members of the error's body (``Item``, for one).
+        retry_after: Seconds that the server asked to wait (Retry-After); 0.0 when it did not.
 
     Example:
         >>> raise UnknownServiceError("shard is busy", code="Busy", status=400, node="http://10.0.0.1:8000")
@@ -205,12 +206,14 @@ class ServiceError(AlternatorError):
         node: str | None = None,
         attempts: int = 0,
         may_have_happened: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(
             message, operation=operation, node=node, attempts=attempts, may_have_happened=may_have_happened
         )
         self.code = code
         self.status = status
+        self.retry_after = retry_after
         self.response: Mapping[str, object] = {} if response is None else response
 
     def __str__(self) -> str:

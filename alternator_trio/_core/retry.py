@@ -4,7 +4,8 @@ Rules (spec §7): the next attempt goes to the next node of the plan, at once wh
 alone, with full jitter otherwise. An attempt of unknown outcome is repeated only when the operation is repeatable.
 A retry costs tokens of a quota that all requests share: it is for servers that are overloaded. A refused connection
 costs a server nothing and its retry no token; nor does a request's first after a lost one: a node, or a rack, that dies
-under load would use the quota up with what was in flight there (at 14 tokens, 35 requests).
+under load would use the quota up with what was in flight there (at 14 tokens, 35 requests). What a server asks to wait
+is waited, up to the longest pause of the policy, and some of the usual pause on top: not all come back at once.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ _THROTTLING: Final = frozenset(
     }
 )
 _SHEDDING: Final = "RequestLimitExceeded"
+_TOO_MANY_REQUESTS: Final = 429  # what proxies say, often with a body of their own
 _RETRIED_STATUSES: Final = frozenset({500, 502, 503, 504})
+_REDIRECTION: Final = 300
+_SERVER_ERROR: Final = 500
 
 
 class Failure(enum.Enum):
@@ -55,10 +59,13 @@ class Failure(enum.Enum):
     THROTTLED = enum.auto()
     """Any other throttling answer; not executed."""
     FINAL = enum.auto()
-    """An answer that another attempt would not change."""
+    """An answer that another attempt would not change; not executed."""
+    UNCLEAR = enum.auto()
+    """An answer that leaves open what happened, and that another attempt would not change: a status of no use."""
 
 
-_UNKNOWN_OUTCOME: Final = frozenset({Failure.LOST, Failure.TIMEOUT, Failure.SERVER_ERROR})
+_UNKNOWN_OUTCOME: Final = frozenset({Failure.LOST, Failure.TIMEOUT, Failure.SERVER_ERROR, Failure.UNCLEAR})
+_LAST_ATTEMPTS: Final = frozenset({Failure.FINAL, Failure.UNCLEAR})
 
 
 def failure_of(code: str, status: int) -> Failure:
@@ -70,9 +77,11 @@ def failure_of(code: str, status: int) -> Failure:
     """
     if code == _SHEDDING:
         return Failure.SHED
-    if code in _THROTTLING:
+    if code in _THROTTLING or status == _TOO_MANY_REQUESTS:
         return Failure.THROTTLED
-    return Failure.SERVER_ERROR if status in _RETRIED_STATUSES else Failure.FINAL
+    if status in _RETRIED_STATUSES:
+        return Failure.SERVER_ERROR
+    return Failure.FINAL if _REDIRECTION <= status < _SERVER_ERROR else Failure.UNCLEAR
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +94,7 @@ class Situation:
         retries_of_failure: How often this request failed in the same way before.
         unknown_outcome: Whether the attempt may have taken effect.
         repeatable: Whether a repetition cannot change the outcome.
+        asked_delay: Seconds that the server asks to wait; 0: it does not.
     """
 
     failure: Failure
@@ -92,6 +102,7 @@ class Situation:
     retries_of_failure: int
     unknown_outcome: bool
     repeatable: bool
+    asked_delay: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,19 +126,9 @@ def decide(situation: Situation, policy: RetryPolicy, rng: Randomness) -> Verdic
     failure = situation.failure
     if situation.unknown_outcome and not situation.repeatable:
         return "indeterminate"
-    if failure is Failure.FINAL or situation.attempts >= policy.max_attempts:
+    if failure in _LAST_ATTEMPTS or situation.attempts >= policy.max_attempts:
         return "give up"
-    first = situation.retries_of_failure == 0
-    if failure is Failure.CONNECT:
-        return Retry(delay=0.0, cost=0)
-    if failure is Failure.LOST:
-        return Retry(delay=0.0, cost=0 if first else RETRY_COST)
-    if failure is Failure.SHED and first:
-        return Retry(delay=0.0, cost=THROTTLED_COST)
-    throttled = failure in {Failure.SHED, Failure.THROTTLED}
-    base = policy.throttled_base_delay if throttled else policy.base_delay
-    delay = _jitter(base, situation.attempts, policy.max_delay, rng)
-    return Retry(delay=delay, cost=THROTTLED_COST if throttled else RETRY_COST)
+    return Retry(delay=_delay(situation, policy, rng), cost=_cost(situation))
 
 
 def has_unknown_outcome(failure: Failure) -> bool:
@@ -153,6 +154,30 @@ class RetryQuota:
     def refund(self, cost: int) -> None:
         """Give back what the retries of a request took that came to succeed."""
         self.tokens = min(QUOTA_TOKENS, self.tokens + cost)
+
+
+def _delay(situation: Situation, policy: RetryPolicy, rng: Randomness) -> float:
+    failure, asked = situation.failure, situation.asked_delay
+    if not asked:
+        if failure in {Failure.CONNECT, Failure.LOST}:
+            return 0.0
+        if failure is Failure.SHED and not situation.retries_of_failure:
+            return 0.0
+    throttled = failure in {Failure.SHED, Failure.THROTTLED}
+    base = policy.throttled_base_delay if throttled else policy.base_delay
+    return min(asked + _jitter(base, situation.attempts, policy.max_delay, rng), policy.max_delay)
+
+
+def _cost(situation: Situation) -> int:
+    match situation.failure:
+        case Failure.CONNECT:
+            return 0
+        case Failure.LOST if not situation.retries_of_failure:
+            return 0
+        case Failure.SHED | Failure.THROTTLED:
+            return THROTTLED_COST
+        case _:
+            return RETRY_COST
 
 
 def _jitter(base: float, attempts: int, ceiling: float, rng: Randomness) -> float:

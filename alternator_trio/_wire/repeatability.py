@@ -14,7 +14,17 @@ from typing import Final, cast
 __all__ = ["is_read", "is_repeatable"]
 
 _READS: Final = frozenset(
-    {"BatchGetItem", "GetItem", "GetRecords", "GetShardIterator", "Query", "Scan", "TransactGetItems"}
+    {
+        "BatchGetItem",
+        "GetItem",
+        "GetRecords",
+        "GetResourcePolicy",
+        "GetShardIterator",
+        "Query",
+        "Scan",
+        "SearchVectors",
+        "TransactGetItems",
+    }
 )
 _READ_PREFIXES: Final = ("Describe", "List")
 _REPEATABLE_WRITES: Final = frozenset({"BatchWriteItem", "DeleteItem", "PutItem"})

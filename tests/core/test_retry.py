@@ -32,9 +32,14 @@ class Greatest(random.Random):
         return 1.0
 
 
-def situation(failure, *, attempts=1, before=0, unknown=False, repeatable=True):
+def situation(failure, *, attempts=1, before=0, unknown=False, repeatable=True, asked=0.0):
     return Situation(
-        failure=failure, attempts=attempts, retries_of_failure=before, unknown_outcome=unknown, repeatable=repeatable
+        failure=failure,
+        attempts=attempts,
+        retries_of_failure=before,
+        unknown_outcome=unknown,
+        repeatable=repeatable,
+        asked_delay=asked,
     )
 
 
@@ -69,10 +74,33 @@ def test_the_last_attempt_is_the_last(failure):
     assert decide(situation(failure), RetryPolicy(max_attempts=1), Greatest()) == "give up"
 
 
+@pytest.mark.parametrize("failure", [Failure.FINAL, Failure.UNCLEAR])
 @pytest.mark.parametrize("attempts", range(1, 9))
-def test_a_final_failure_is_not_tried_again(attempts):
+def test_a_final_failure_is_not_tried_again(failure, attempts):
     """Another attempt would be told the same."""
-    assert decide(situation(Failure.FINAL, attempts=attempts), RetryPolicy(max_attempts=9), Greatest()) == "give up"
+    assert decide(situation(failure, attempts=attempts), RetryPolicy(max_attempts=9), Greatest()) == "give up"
+
+
+@pytest.mark.parametrize(
+    ("failure", "asked", "delay"),
+    [
+        (Failure.SERVER_ERROR, 3.0, 3.025),
+        (Failure.THROTTLED, 3.0, 4.0),
+        (Failure.SHED, 3.0, 4.0),
+        (Failure.SERVER_ERROR, 19.99, 20.0),
+        (Failure.SERVER_ERROR, 3600.0, 20.0),
+    ],
+)
+def test_what_the_server_asks_for_is_waited(failure, asked, delay):
+    """At least so long, with the usual pause on top, and never longer than the policy's longest pause."""
+    assert verdict(failure, asked=asked).delay == pytest.approx(delay)
+
+
+@given(st.integers(0, 2**32), st.floats(0.001, 1e9))
+def test_a_wait_that_is_asked_for_is_no_shorter(seed, asked):
+    """Whatever the jitter, unless the policy's ceiling is in the way."""
+    after = decide(situation(Failure.SERVER_ERROR, asked=asked), POLICY, random.Random(seed))
+    assert min(asked, POLICY.max_delay) <= after.delay <= POLICY.max_delay
 
 
 @pytest.mark.parametrize("failure", [failure for failure in Failure if has_unknown_outcome(failure)])
@@ -90,9 +118,9 @@ def test_what_was_not_executed_is_retried_repeatable_or_not():
 
 
 def test_which_outcomes_are_unknown():
-    """Those after which bytes may have been sent and no word came back, and the server's own failures."""
+    """Those after which bytes may have been sent and no word came back, the server's own failures, and odd answers."""
     unknown = {failure for failure in Failure if has_unknown_outcome(failure)}
-    assert unknown == {Failure.LOST, Failure.TIMEOUT, Failure.SERVER_ERROR}
+    assert unknown == {Failure.LOST, Failure.TIMEOUT, Failure.SERVER_ERROR, Failure.UNCLEAR}
 
 
 @pytest.mark.parametrize(("attempts", "bound"), [(1, 0.025), (2, 0.05), (3, 0.1), (10, 12.8), (11, 20.0), (5000, 20.0)])
@@ -139,7 +167,11 @@ def test_delays_spread():
         ("HTTP502", 502, Failure.SERVER_ERROR),
         ("HTTP503", 503, Failure.SERVER_ERROR),
         ("HTTP504", 504, Failure.SERVER_ERROR),
-        ("HTTP501", 501, Failure.FINAL),
+        ("HTTP429", 429, Failure.THROTTLED),
+        ("HTTP501", 501, Failure.UNCLEAR),
+        ("HTTP599", 599, Failure.UNCLEAR),
+        ("HTTP204", 204, Failure.UNCLEAR),
+        ("HTTP408", 408, Failure.FINAL),
         ("ValidationException", 400, Failure.FINAL),
         ("ConditionalCheckFailedException", 400, Failure.FINAL),
         ("ResourceNotFoundException", 400, Failure.FINAL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zlib
 
@@ -168,10 +169,76 @@ def test_what_a_server_says_at_length_is_cut():
     assert len(error_in(400, {"__type": "x" * 10_000}).code) == 200
 
 
-@given(st.integers(201, 599), st.binary(max_size=80) | st.text(max_size=40).map(str.encode))
-def test_whatever_comes_it_is_a_service_error(status, body):
+REFUSAL = json.dumps({"__type": "x#ValidationException", "message": "no key"}).encode()
+
+
+@pytest.mark.parametrize(("coding", "compress"), [(b"gzip", gzip.compress), (b"Deflate", zlib.compress)])
+def test_an_error_that_a_proxy_has_compressed_is_unpacked(coding, compress):
+    """Whether or not compressed answers were asked for."""
+    error = error_in(400, compress(REFUSAL), content_encoding=coding)
+    assert (type(error), error.message) == (ValidationException, "no key")
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "why"),
+    [
+        (b"gzip", b"no gzip", "corrupt"),
+        (b"gzip", gzip.compress(REFUSAL)[:-4], "incomplete"),
+        (b"br", b"\x0b\x02", "unknown"),
+        (b"gzip", gzip.compress(bytes(2**20 + 1)), "1048576"),
+    ],
+)
+def test_an_error_that_cannot_be_unpacked_is_one_by_its_status(coding, body, why):
+    """Its message says why it is not the server's own."""
+    error = error_in(503, body, content_encoding=coding)
+    assert (type(error), error.code, error.status) == (UnknownServiceError, "HTTP503", 503)
+    assert error.message.startswith("the error cannot be read: ")
+    assert why in error.message
+
+
+def test_how_long_to_wait_is_kept():
+    """Seconds, also from a date; none asked for is zero."""
+    assert error_in(503, b"", retry_after=b"7").retry_after == 7.0
+    assert error_in(503, b"").retry_after == 0.0
+    late = answer(429, b"", retry_after=b"Thu, 01 Jan 1970 00:01:40 GMT")
+    error = read_error("GetItem", late, node=NODE, attempts=1, may_have_happened=False, now=90.0)
+    assert error.retry_after == 10.0
+
+
+OLD_SERVER = "Parsing JSON failed: Invalid value. at 70459088"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "hint"),
+    [
+        (400, "ValidationException", OLD_SERVER, "from 2026.1 on"),
+        (400, "SerializationException", "", "from 2026.1 on"),
+        (500, "InternalServerError", "Unsupported Content-Encoding", "cannot unpack"),
+        (500, "InternalServerError", "corrupt gzip data", "cannot unpack"),
+        (400, "ValidationException", "The provided key is not valid", ""),
+        (400, "ResourceNotFoundException", OLD_SERVER, ""),
+        (500, "InternalServerError", "deflate compressor failed on an sstable", ""),
+        (503, "InternalServerError", "gzip", ""),
+    ],
+)
+def test_an_error_that_compression_may_have_caused_says_so(status, code, message, hint):
+    """Only of a request that went compressed, and never of what its parameters alone explain."""
+    reply = answer(status, json.dumps({"__type": f"x#{code}", "message": message}).encode())
+    how = {"node": NODE, "attempts": 1, "may_have_happened": False}
+    plain = read_error("PutItem", reply, **how)
+    compressed = read_error("PutItem", reply, **how, compressed=True)
+    assert plain.message == message
+    assert ("request_compression" in compressed.message, hint in compressed.message) == (bool(hint), True)
+    assert compressed.response["Error"]["Message"] == message
+
+
+CODINGS = st.sampled_from([b"gzip", b"deflate", b"br", b"gzip, deflate", b"\xff"]) | st.none()
+
+
+@given(st.integers(201, 599), st.binary(max_size=80) | st.text(max_size=40).map(str.encode), CODINGS)
+def test_whatever_comes_it_is_a_service_error(status, body, coding):
     """Nothing that a server answers makes reading it fail."""
-    error = error_in(status, body)
+    error = error_in(status, body, **({} if coding is None else {"content_encoding": coding}))
     assert isinstance(error, ServiceError)
     assert error.code
     assert str(error)

@@ -1,0 +1,120 @@
+"""How long a client waits before it tries again: as the server asks, and never past the operation's own deadline."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import trio
+
+from alternator_trio import IndeterminateWriteError, OperationTimeoutError, RetryPolicy, ServiceError
+from alternator_trio.testing import Answer, Hang
+from tests.scripted_nodes import ScriptedNodes, answer_json
+
+KEY = {"TableName": "users", "Key": {"id": {"S": "ada"}}}
+COUNT_UP = {**KEY, "UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+BUSY = json.dumps({"__type": "x#ThrottlingException", "message": "busy"}).encode()
+WAIT_3 = (("Retry-After", "3"),)
+
+
+@pytest.fixture
+async def nodes():
+    async with ScriptedNodes(3) as nodes:
+        yield nodes
+
+
+def everywhere(nodes, fault, times=1):
+    for node in nodes:
+        node.fail_next(fault, times=times, operation="GetItem")
+
+
+def times_of(nodes, operation="GetItem"):
+    return [request.at for request in nodes.requests_of(operation)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "longest"),
+    [
+        (Answer(status=503, headers=WAIT_3), 3.025),
+        (Answer(status=429, headers=WAIT_3), 4.0),
+        (Answer(status=400, body=BUSY, headers=WAIT_3), 4.0),
+    ],
+)
+async def test_the_next_attempt_comes_when_the_server_asks_for_it(autojump_clock, nodes, answer, longest):
+    """No sooner, and no later than the usual pause after that."""
+    answers = iter([answer, answer_json({})])
+    nodes.respond = lambda _: next(answers)
+    async with nodes.open_client() as client:
+        await client.get_item(**KEY)
+    first, second = times_of(nodes)
+    assert 3.0 <= second - first <= longest
+
+
+async def test_a_wait_without_end_is_cut_to_the_longest_pause(autojump_clock, nodes):
+    """The other nodes may know nothing of one node's trouble: an hour of one is max_delay."""
+    everywhere(nodes, Answer(status=503, headers=(("Retry-After", "3600"),)))
+    async with nodes.open_client(retry=RetryPolicy(max_attempts=4, max_delay=2.0)) as client:
+        await client.get_item(**KEY)
+    assert times_of(nodes) == [0.0, 2.0, 4.0, 6.0]
+
+
+async def test_an_error_that_leaves_says_how_long_to_wait(autojump_clock, nodes):
+    """Who has retries of his own needs the number."""
+    everywhere(nodes, Answer(status=503, headers=WAIT_3))
+    async with nodes.open_client(retry=RetryPolicy(max_attempts=1)) as client:
+        with pytest.raises(ServiceError) as caught:
+            await client.get_item(**KEY)
+    assert caught.value.retry_after == 3.0
+
+
+async def test_a_pause_that_would_outlast_the_operation_is_not_begun(autojump_clock, nodes):
+    """The last error leaves at once, says why nothing was tried again, and takes no token."""
+    everywhere(nodes, Answer(status=503, headers=WAIT_3))
+    async with nodes.open_client(operation_timeout=2.0) as client:
+        with pytest.raises(ServiceError) as caught:
+            await client.get_item(**KEY)
+        assert client.statistics().retry_tokens == 500
+    assert (trio.current_time(), caught.value.attempts) == (0.0, 1)
+    assert any("would outlast operation_timeout" in note for note in caught.value.__notes__)
+
+
+async def test_a_pause_within_the_operations_time_is_waited(autojump_clock, nodes):
+    """The same with more time succeeds."""
+    everywhere(nodes, Answer(status=503, headers=WAIT_3))
+    async with nodes.open_client(operation_timeout=30.0) as client:
+        await client.get_item(**KEY)
+    assert len(times_of(nodes)) == 4
+
+
+async def test_an_operation_that_ran_out_of_time_tells_of_its_last_failure(autojump_clock, nodes):
+    """Three nodes answer 503, then nobody answers: the cause is what was seen."""
+    everywhere(nodes, Answer(status=503))
+    everywhere(nodes, Hang())
+    async with nodes.open_client(operation_timeout=1.0) as client:
+        with pytest.raises(OperationTimeoutError) as caught:
+            await client.get_item(**KEY)
+    assert caught.value.attempts == 4
+    assert isinstance(caught.value.__cause__, ServiceError)
+
+
+async def test_a_used_up_quota_is_said(autojump_clock, nodes):
+    """The error is the server's, with a note why it is the last."""
+    everywhere(nodes, Answer(status=503), times=1000)
+    async with nodes.open_client() as client:
+        for _ in range(20):
+            with pytest.raises(ServiceError) as caught:
+                await client.get_item(**KEY)
+    assert caught.value.attempts == 1
+    assert any("retry quota" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("status", [501, 505, 599, 204])
+async def test_an_odd_answer_to_a_counter_is_of_unknown_outcome(autojump_clock, nodes, status):
+    """Neither a result nor a refusal: the write may have happened, and is not repeated."""
+    async with nodes.open_client() as client:
+        for node in nodes:
+            node.fail_next(Answer(status=status), operation="UpdateItem")
+        with pytest.raises(IndeterminateWriteError) as caught:
+            await client.update_item(**COUNT_UP)
+    assert len(nodes.requests_of("UpdateItem")) == 1
+    assert isinstance(caught.value.__cause__, ServiceError)
