@@ -14,11 +14,13 @@ import trio
 
 from alternator_trio._transport.dialing import Dial
 from alternator_trio._transport.wires import NothingSentError, Peek, Wire
+from alternator_trio._wire.http_head import Heads
 from alternator_trio._wire.http_response import (
     HttpResponse,
     MalformedResponseError,
     ResponseReader,
     ResponseTooLargeError,
+    read_whole,
 )
 from alternator_trio.errors import ConnectionLostError, DecodingError, ProtocolError
 from alternator_trio.nodes import Node
@@ -98,7 +100,7 @@ class Connection:
     @property
     def was_stale(self) -> bool:
         """Of an exchange that failed: whether the connection had served before, and bore no byte of an answer now."""
-        return self.exchanges > 1 and self._reader is not None and not self._reader.has_begun
+        return self.exchanges > 1 and (self._reader is None or not self._reader.has_begun)
 
     async def dial(self, dial: Dial) -> None:
         """Make the wire, if there is none yet.
@@ -116,8 +118,13 @@ class Connection:
             finally:
                 self._dial_scope = None
 
-    async def exchange(self, request: bytes, max_body_bytes: int) -> HttpResponse:
+    async def exchange(self, request: bytes, max_body_bytes: int, heads: Heads) -> HttpResponse:
         """Send one request and read its answer.
+
+        Args:
+            request: Head and body.
+            max_body_bytes: The largest body to accept.
+            heads: The heads of answers that are known.
 
         Raises:
             ConnectionLostError: The connection broke before the answer was complete.
@@ -131,13 +138,15 @@ class Connection:
         self.sent = True
         self.exchanges += 1
         self._clean = False
-        self._reader = reader = ResponseReader(max_body_bytes)
+        self._reader = None  # until the answer has begun
         try:
             if len(request) > _LARGE_REQUEST_BYTES:
-                response = await _exchange_large(wire, request, reader)
+                response = await _exchange_large(wire, request, self._new_reader(max_body_bytes, heads))
             else:
                 await wire.send(request)
-                response = await _read(wire, reader, b"")
+                data = await wire.receive()
+                whole = read_whole(data, heads, max_body_bytes)
+                response = whole or await _read(wire, self._new_reader(max_body_bytes, heads), data)
         except NothingSentError as error:
             self.sent = False
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error.__cause__
@@ -165,15 +174,19 @@ class Connection:
         if self._wire is not None:
             self._wire.close()
 
+    def _new_reader(self, max_body_bytes: int, heads: Heads) -> ResponseReader:
+        self._reader = reader = ResponseReader(max_body_bytes, heads)
+        return reader
+
 
 async def _read(wire: Wire, reader: ResponseReader, data: bytes) -> HttpResponse:
-    while True:
-        response = reader.feed(data) if data else None
+    """Read an answer of which ``data`` has come; nothing is the end of the connection."""
+    while data:
+        response = reader.feed(data)
         if response is not None:
             return response
         data = await wire.receive()
-        if not data:
-            raise trio.BrokenResourceError(str(reader.feed_eof()))
+    raise trio.BrokenResourceError(str(reader.feed_eof()))
 
 
 async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) -> HttpResponse:
@@ -197,7 +210,7 @@ async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) ->
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send)
         try:
-            response = await _read(wire, reader, b"")
+            response = await _read(wire, reader, await wire.receive())
         except (MalformedResponseError, *_BROKEN) as error:
             failure = error
         nursery.cancel_scope.cancel()

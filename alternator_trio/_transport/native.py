@@ -11,6 +11,7 @@ import trio
 from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio._transport.dialing import Dial
 from alternator_trio._transport.pools import Pools
+from alternator_trio._wire.http_head import Heads
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio.errors import (
     AttemptTimeoutError,
@@ -31,11 +32,12 @@ class NativeTransport:
         dial: Makes wires.
     """
 
-    __slots__ = ("_dial", "pools")
+    __slots__ = ("_dial", "_heads", "pools")
 
     def __init__(self, pools: Pools, dial: Dial) -> None:
         self.pools = pools
         self._dial = dial
+        self._heads = Heads()
 
     async def attempt(
         self, lease: Connection, request: bytes, now: float, seconds: float, max_body_bytes: int
@@ -60,7 +62,7 @@ class NativeTransport:
                 await lease.dial(self._dial)
             if lease.ending is not None:
                 raise ConnectError("the connection was closed while it was being made", node=lease.node.endpoint)
-            return await lease.exchange(request, max_body_bytes)
+            return await lease.exchange(request, max_body_bytes, self._heads)
         except TransportError as error:
             if isinstance(error, ConnectionLostError) and lease.ending is None:
                 pools.doubt(lease.node)

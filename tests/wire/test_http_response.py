@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import h11
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from alternator_trio._wire.http_head import Heads
 from alternator_trio._wire.http_response import (
     MAX_HEAD_BYTES,
     MAX_INTERIM_RESPONSES,
     HttpResponse,
     MalformedResponseError,
     ResponseReader,
+    read_whole,
 )
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -25,7 +28,7 @@ SHORT_CHUNKED = CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"
 
 def read(*parts: bytes, max_body_bytes: int = 1024) -> HttpResponse | None:
     """The answer that the parts, fed one after another, amount to; None when they end before it does."""
-    reader = ResponseReader(max_body_bytes)
+    reader = ResponseReader(max_body_bytes, Heads())
     for part in parts:
         response = reader.feed(part)
         if response is not None:
@@ -193,7 +196,7 @@ ENDLESS = {
 @pytest.mark.parametrize(("beginning", "more"), ENDLESS.values(), ids=ENDLESS)
 def test_nothing_is_taken_without_end(beginning, more):
     """A peer that goes on for ever is refused within 2 MiB, whatever it goes on with."""
-    reader = ResponseReader(2**18)
+    reader = ResponseReader(2**18, Heads())
     reader.feed(beginning)
     with pytest.raises(MalformedResponseError):
         for _ in range(2**21 // len(more)):
@@ -237,7 +240,7 @@ def test_a_body_of_the_bound_is_read(data):
 )
 def test_an_end_of_the_connection_is_never_the_end_of_an_answer(data, expected):
     """Where the connection ends, the error says how far the answer had come; a missing last chunk is one."""
-    reader = ResponseReader(1024)
+    reader = ResponseReader(1024, Heads())
     assert not data or reader.feed(data) is None
     assert expected in str(reader.feed_eof())
 
@@ -305,9 +308,17 @@ def test_an_interim_answer_that_says_close_does_not_speak_for_the_answer():
 
 def test_has_begun_with_the_first_byte():
     """Nothing has begun before the first byte, something has after it."""
-    reader = ResponseReader(10)
+    reader = ResponseReader(10, Heads())
     assert not reader.has_begun
     reader.feed(b"H")
+    assert reader.has_begun
+
+
+def test_has_begun_with_bytes_that_are_no_answer():
+    """What is refused at once has begun all the same: its connection was not merely stale."""
+    reader = ResponseReader(10, Heads())
+    with pytest.raises(MalformedResponseError):
+        reader.feed(b"SSH-2.0")
     assert reader.has_begun
 
 
@@ -412,9 +423,9 @@ SCRAPS = st.sampled_from(
 ANYTHING = st.lists(st.one_of(SCRAPS, SCRAPS, st.binary(max_size=12)), max_size=8).map(b"".join)
 
 
-def outcome(parts: list[bytes]):
+def outcome(parts: list[bytes], heads: Heads | None = None):
     """What the bytes amount to, and how many were left when it was known."""
-    reader = ResponseReader(64)
+    reader = ResponseReader(64, heads or Heads())
     try:
         for index, part in enumerate(parts):
             response = reader.feed(part)
@@ -424,6 +435,87 @@ def outcome(parts: list[bytes]):
     except MalformedResponseError:
         return "malformed", None
     return "incomplete", None
+
+
+def seen_whole(data: bytes, heads: Heads, max_body_bytes: int):
+    """What one look at the bytes gives, as `outcome` says it; None when they are left to the reader."""
+    response = read_whole(data, heads, max_body_bytes)
+    return response and (said(response), response.reusable)
+
+
+@settings(max_examples=300)
+@given(
+    known=st.lists(st.one_of(answers(), ANYTHING), max_size=3),
+    data=st.one_of(answers(), ANYTHING),
+    leftover=st.sampled_from([b"", b"", b"\r\n", b"x", PLAIN]),
+    cut=st.integers(0, 3),
+)
+@example(known=[PLAIN], data=PLAIN, leftover=b"", cut=0)
+@example(known=[SHORT_CHUNKED], data=SHORT_CHUNKED, leftover=b"", cut=0)
+@example(known=[b"HTTP/1.1 100 Continue\r\n\r\n"], data=b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN, leftover=b"", cut=0)
+def test_what_one_look_gives_is_what_a_new_reader_reads(known, data, leftover, cut):
+    """With any heads known, of the same answer or of others: the reader's answer, or none."""
+    heads = Heads()
+    for answer in (*known, data):
+        with contextlib.suppress(MalformedResponseError):
+            ResponseReader(64, heads).feed(answer)
+    data = data[: len(data) - cut] + leftover
+    seen = seen_whole(data, heads, 64)
+    assert seen is None or seen == outcome([data])
+
+
+@settings(max_examples=300)
+@given(known=st.lists(st.one_of(answers(), ANYTHING), max_size=3), parts=parts_of(st.one_of(answers(), ANYTHING)))
+def test_what_heads_are_known_changes_no_answer(known, parts):
+    """A reader that knows heads, the answer's own among them, reads what one reads that knows none."""
+    heads = Heads()
+    for answer in (*known, b"".join(parts)):
+        with contextlib.suppress(MalformedResponseError):
+            ResponseReader(64, heads).feed(answer)
+    assert outcome(parts, heads) == outcome(parts)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN,
+        OK + b"Content-Length: 0\r\n\r\n",
+        OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nwho",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+    ],
+)
+def test_a_whole_answer_under_a_known_head_is_seen_at_a_glance(data):
+    """The second answer with the same head is read by one look, of whatever status and length."""
+    heads = Heads()
+    assert read_whole(data, heads, 1024) is None
+    first = ResponseReader(1024, heads).feed(data)
+    second = read_whole(data, heads, 1024)
+    assert first is not None
+    assert second is not None
+    assert said(second) == said(first)
+    assert second.reusable == first.reusable
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", PLAIN[:-1], PLAIN + b"x", PLAIN[:-4], SHORT_CHUNKED, PLAIN.replace(b"200", b"201"), PLAIN.lower()],
+    ids=["nothing", "incomplete", "more than one", "half a head", "chunked", "another status", "another case"],
+)
+def test_anything_else_is_left_to_the_reader(data):
+    """One look sees nothing in it, although the heads of `PLAIN` and of a chunked answer are known."""
+    heads = Heads()
+    for answer in (PLAIN, SHORT_CHUNKED):
+        ResponseReader(1024, heads).feed(answer)
+    assert read_whole(data, heads, 1024) is None
+
+
+def test_a_known_head_does_not_lift_the_bound_on_a_body():
+    """The same answer is seen within the bound of one operation, and left to the reader's error within another's."""
+    heads = Heads()
+    ResponseReader(1024, heads).feed(PLAIN)
+    assert read_whole(PLAIN, heads, 2) is not None
+    assert read_whole(PLAIN, heads, 1) is None
 
 
 @settings(max_examples=300)
