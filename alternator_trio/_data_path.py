@@ -61,7 +61,7 @@ class DataPath:
     Attributes:
         begun: Requests begun.
         retries: Attempts beyond the first of their request.
-        failed: Requests that raised.
+        failed: Requests that raised an error of ours; cancelled ones are not among them.
     """
 
     def __init__(

@@ -29,9 +29,9 @@ class Statistics:
     """Counts since the client was opened, and connections now.
 
     Attributes:
-        operations: Operations begun.
+        operations: Operations begun, those included with which the client looks up partition keys.
         retries: Attempts beyond the first of their operation.
-        failed: Operations that raised.
+        failed: Those of the operations that raised an `AlternatorError`; what the caller cancelled is not among them.
         connections_idle: Connections that wait for use.
         connections_leased: Connections in use, those being dialled included.
         waiting: Operations that wait for a connection.
