@@ -122,6 +122,63 @@ async def test_receiving_is_always_a_checkpoint():
             await wire.receive()
 
 
+async def test_whenever_an_answer_comes_it_is_received():
+    """Before the receive, while other tasks have their turn, or when all are waiting: early and late ones in turn."""
+    with connected() as (wire, peer):
+
+        async def answer_late() -> None:
+            await trio.testing.wait_all_tasks_blocked(0.001)
+            peer.send(b"late")
+
+        for _ in range(40):
+            peer.send(b"early")
+            await seen(wire)
+            assert await wire.receive() == b"early"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(answer_late)
+                assert await wire.receive() == b"late"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.to_thread.run_sync, peer.send, b"between")
+                assert await wire.receive() == b"between"
+
+
+@pytest.mark.parametrize("misses", [0, 1])
+async def test_a_cancelled_receive_takes_nothing(misses):
+    """The bytes that have come stay for the next receive, whether it looks first or has the kernel call."""
+    with connected() as (wire, peer):
+        for _ in range(misses):
+            with trio.move_on_after(0.001):
+                await wire.receive()
+        peer.send(b"{}")
+        await seen(wire)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await wire.receive()
+        assert scope.cancelled_caught
+        assert await wire.receive() == b"{}"
+
+
+async def test_closing_while_other_tasks_have_their_turn_is_told_as_closing():
+    """The wire is closed between the checkpoint of a receive and its look."""
+    with connected() as (wire, _):
+
+        async def close() -> None:
+            wire.close()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(close)
+            with pytest.raises(trio.ClosedResourceError):
+                await wire.receive()
+
+
+async def test_a_reset_is_received_as_what_it_is():
+    """An error of the system, which is not taken for our own closing."""
+    with connected() as (wire, peer):
+        reset(peer)  # not looked for: a look takes the error away
+        with pytest.raises(ConnectionResetError):
+            await wire.receive()
+
+
 @pytest.mark.parametrize("what", ["receive", "send"])
 async def test_closing_wakes_whoever_waits(what):
     """With `ClosedResourceError`, at once; closing again is harmless."""
