@@ -36,7 +36,8 @@ from alternator_trio.client import Client
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import ConnectError
 from alternator_trio.nodes import Node
-from alternator_trio.testing import Answer, Close, Fault, Hang, ReceivedRequest, Reset, Truncate
+from alternator_trio.testing import Answer, Close, Fault, Hang, ReceivedRequest, Reset, Shed, Truncate
+from alternator_trio.testing._alternator import shed
 from alternator_trio.testing._http import Renderer, Reply, Request, RequestParser, chunked
 from alternator_trio.testing._script import PendingFault
 from alternator_trio.testing.faults import LOCALNODES
@@ -320,6 +321,9 @@ class ScriptedNode:
                 self._execute(fault.executed, received)
                 await end.send(renderer.render(_reply(fault)))
                 return not fault.close
+            case Shed():
+                await end.send(renderer.render(shed()))
+                return not fault.drop
             case Truncate():
                 reply = _reply(self._own_answer(received), streamed=fault.chunked)
                 part = reply.body[: fault.body_bytes]

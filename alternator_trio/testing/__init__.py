@@ -1,15 +1,15 @@
 """Servers to test against: an embedded Alternator cluster on this machine, with faults on demand.
 
 `LocalCluster` is the cluster, `LocalNode` one node of it, `ReceivedRequest` one entry of a node's record; the faults
-that a node can be told to commit are `Reset`, `Close`, `Hang`, `Truncate` and `Answer`. `CountingProxy` stands between
-a client and the nodes, counts connections, and makes the network go wrong.
+that a node can be told to commit are `Reset`, `Close`, `Hang`, `Shed`, `Truncate` and `Answer`. `CountingProxy` stands
+between a client and the nodes, counts connections, and makes the network go wrong.
 """
 
 from __future__ import annotations
 
 from alternator_trio.testing.cluster import LocalCluster
 from alternator_trio.testing.engine import Engine
-from alternator_trio.testing.faults import Answer, Close, Fault, Hang, Reset, Truncate
+from alternator_trio.testing.faults import Answer, Close, Fault, Hang, Reset, Shed, Truncate
 from alternator_trio.testing.ministack_engine import MinistackEngine
 from alternator_trio.testing.node import LocalNode
 from alternator_trio.testing.proxy import CountingProxy, ProxyConnection
@@ -28,5 +28,6 @@ __all__ = [
     "ProxyConnection",
     "ReceivedRequest",
     "Reset",
+    "Shed",
     "Truncate",
 ]

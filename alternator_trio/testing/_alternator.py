@@ -61,11 +61,13 @@ class Application:
         verifier: Verifier | None = None,
         *,
         compress_from: int | None = None,
+        unpacks_requests: bool = True,
     ) -> None:
         self._engine = engine
         self._local_nodes = local_nodes
         self._verifier = verifier
         self._compress_from = compress_from
+        self._unpacks_requests = unpacks_requests
 
     async def reply(self, request: Request) -> Reply:
         """The answer to a request; a failure of the engine is an answer too."""
@@ -90,7 +92,8 @@ class Application:
             except SignatureRefusedError as refusal:
                 return refused(refusal.name, refusal.message)
         try:
-            body = decoded(request.body, request.fields.get(b"content-encoding"))
+            encoding = request.fields.get(b"content-encoding") if self._unpacks_requests else None
+            body = decoded(request.body, encoding)
         except BodyTooLargeError:
             return too_large()
         except BrokenBodyError as error:
@@ -157,6 +160,11 @@ def refused(name: str, message: str, *, status: int = 400) -> Reply:
 def internal_error(message: str) -> Reply:
     """What Alternator answers when it fails itself, and to a body that it cannot decompress."""
     return refused("InternalServerError", f"Internal server error: {message}", status=500)
+
+
+def shed() -> Reply:
+    """What Alternator answers when a shard has too much to do: nothing was executed."""
+    return refused("RequestLimitExceeded", "too many in-flight requests")
 
 
 def too_large() -> Reply:

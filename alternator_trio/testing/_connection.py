@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, assert_never
 
 import trio
 
-from alternator_trio.testing._alternator import TOO_LARGE, operation_of, too_large
+from alternator_trio.testing._alternator import TOO_LARGE, operation_of, shed, too_large
 from alternator_trio.testing._http import TEXT_TYPE, BadRequestError, Reply, Request, RequestParser, chunked
-from alternator_trio.testing.faults import LOCALNODES, Answer, Close, Fault, Hang, Reset, Truncate
+from alternator_trio.testing.faults import LOCALNODES, Answer, Close, Fault, Hang, Reset, Shed, Truncate
 from alternator_trio.testing.received import ReceivedRequest
 
 if TYPE_CHECKING:
@@ -122,6 +122,9 @@ class Connection:
                 await self._execute_if(fault.executed, request)
                 await self._drain()
                 return False
+            case Shed():
+                await self._send(self._renderer.render(shed()))
+                return not fault.drop
             case Truncate():
                 reply = await self._application.reply(request)
                 await self._send(self._truncated(reply, fault))

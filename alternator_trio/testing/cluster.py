@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import collections
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import trio
 
 from alternator_trio.testing._addresses import addresses, listen_on_all
 from alternator_trio.testing._alternator import Application
+from alternator_trio.testing._checks import check_count, check_credentials, check_port, check_topology
 from alternator_trio.testing._compression import DEFAULT_COMPRESS_FROM
 from alternator_trio.testing._connection import Connection
 from alternator_trio.testing._http import Renderer
@@ -54,13 +56,15 @@ class LocalCluster:
             None takes every request, signed or not.
         compress_from: answers of this many bytes and more are compressed for a client that accepts that, as ScyllaDB
             does from 2026.1 on; None compresses nothing, as older versions do.
+        unpacks_requests: False takes a compressed body for JSON, as versions before 2026.1 do: a ValidationException.
         engine: the store; the cluster makes a `MinistackEngine` of its own, and closes that one, when none is given.
         record_requests: False keeps no record of requests, for runs that would fill the memory.
         clock: the nodes' wall clock, in seconds since the epoch: for signatures and for the Date header.
 
     Raises:
+        TypeError: an argument is of the wrong type; the message names it.
         ValueError: both `nodes` and `topology` are given, or they make no node or too many; `compress_from` is less
-            than one.
+            than one, or `port` none.
         OSError: on entering: an address cannot be bound; on macOS the message says what to do.
         ImportError: on entering: the default engine is not installed; the message says how.
 
@@ -81,17 +85,28 @@ class LocalCluster:
         tls: ssl.SSLContext | None = None,
         credentials: Mapping[str, str] | None = None,
         compress_from: int | None = DEFAULT_COMPRESS_FROM,
+        unpacks_requests: bool = True,
         engine: Engine | None = None,
         record_requests: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        if credentials is not None:
+            check_credentials(credentials)
+        if compress_from is not None:
+            check_count("compress_from", compress_from, 1)
+        check_port(port)
+        if not (tls is None or hasattr(tls, "wrap_bio")):
+            raise TypeError(f"tls must be a server's ssl.SSLContext, not {type(tls).__name__}")
+        if not (engine is None or hasattr(engine, "execute")):
+            raise TypeError(f"engine must have the methods of Engine; {engine!r} has no execute")
+        if not callable(clock):
+            raise TypeError(f"clock must be callable, not {clock!r}")
         self._credentials = None if credentials is None else dict(credentials)
-        if compress_from is not None and compress_from < 1:
-            raise ValueError(f"compress_from must be at least 1, or None, not {compress_from}")
         self._places = _places(nodes, topology)
         self._wanted_port = port
         self._tls = tls
         self._compress_from = compress_from
+        self._unpacks_requests = unpacks_requests
         self._given_engine = engine
         self._recording = record_requests
         self._clock = clock
@@ -100,6 +115,11 @@ class LocalCluster:
         self._nodes: tuple[LocalNode, ...] = ()
         self._nursery: trio.Nursery | None = None
         self._is_over = False
+
+    def __repr__(self) -> str:
+        counts = collections.Counter(self._places)
+        places = ", ".join(f"{datacenter}/{rack}: {count}" for (datacenter, rack), count in counts.items())
+        return f"<LocalCluster {places}; {self._state()}>"
 
     @property
     def nodes(self) -> tuple[LocalNode, ...]:
@@ -155,6 +175,14 @@ class LocalCluster:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_SECONDS):
                     await self._engine.aclose()
 
+    def _state(self) -> str:
+        if not self._nodes:
+            return "not entered"
+        if self._is_over:
+            return "over"
+        running = sum(node.is_running for node in self._nodes)
+        return f"{running} of {len(self._nodes)} running; seeds {', '.join(self.seeds)}"
+
     def _make_node(self, listener: socket.socket, port: int, place: tuple[str, str]) -> LocalNode:
         return LocalNode(
             address=listener.getsockname()[0],
@@ -176,6 +204,7 @@ class LocalCluster:
             lambda dc, rack: self._listed(dc or node.datacenter, rack),
             verifier,
             compress_from=self._compress_from,
+            unpacks_requests=self._unpacks_requests,
         )
 
         def make_connection(number: int, socket_stream: NodeStream, stream: trio.abc.Stream) -> Connection:
@@ -207,7 +236,11 @@ def _places(nodes: int | None, topology: Topology | None) -> tuple[tuple[str, st
     """Datacenter and rack of each node, in order."""
     if nodes is not None and topology is not None:
         raise ValueError("give nodes or topology, not both")
-    if topology is None:
+    if nodes is not None:
+        check_count("nodes", nodes, 0)
+    if topology is not None:
+        check_topology(topology)
+    else:
         topology = {"datacenter1": {"rack1": 3 if nodes is None else nodes}}
     places = tuple(
         (datacenter, rack)

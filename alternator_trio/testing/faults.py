@@ -7,6 +7,7 @@ so with ``executed``: a client cannot tell the two apart, a test can.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 LOCALNODES = "localnodes"
 """The name by which `LocalNode.fail_next` knows discovery's ``GET /localnodes``."""
@@ -34,6 +35,17 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shed:
+    """The operation is not executed: RequestLimitExceeded, as a shard answers that has too much to do.
+
+    Attributes:
+        drop: True drops the connection after the answer, which has promised keep-alive, as some versions do.
+    """
+
+    drop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Truncate:
     """The operation takes effect, but its answer breaks off and the connection is closed.
 
@@ -44,6 +56,10 @@ class Truncate:
 
     body_bytes: int = 0
     chunked: bool = False
+
+    def __post_init__(self) -> None:
+        if self.body_bytes < 0:
+            raise ValueError(f"body_bytes must be at least 0, not {self.body_bytes}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +73,10 @@ class Answer:
         executed: True lets the operation take effect first.
         close: True closes the connection after the answer, without having said so in a header.
 
+    Raises:
+        TypeError: the body is no bytes, or a header no pair of strings.
+        ValueError: the status has not three digits.
+
     Example:
         ``node.fail_next(Answer(status=503), times=2, operation="GetItem")``
     """
@@ -67,5 +87,17 @@ class Answer:
     executed: bool = False
     close: bool = False
 
+    def __post_init__(self) -> None:
+        if not _LEAST_STATUS <= self.status <= _GREATEST_STATUS:
+            raise ValueError(f"status must have three digits: {self.status!r}")
+        if not isinstance(self.body, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # what tests pass is not always what we ask for
+            raise TypeError(f"body must be bytes, not {type(self.body).__name__}")
+        for header in self.headers:
+            if not (len(header) == 2 and all(isinstance(part, str) for part in header)):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison]  # noqa: PLR2004  # the same; a name and a value
+                raise TypeError(f"headers: {header!r} is no name with a value")
 
-Fault = Reset | Close | Hang | Truncate | Answer
+
+_LEAST_STATUS: Final = 100
+_GREATEST_STATUS: Final = 999
+
+Fault = Reset | Close | Hang | Shed | Truncate | Answer

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import trio
 
 from alternator_trio.testing._addresses import listen
+from alternator_trio.testing._checks import check_count, check_fault, check_operation, check_seconds
 from alternator_trio.testing._script import PendingFault, Script
+from alternator_trio.testing.faults import Answer
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from alternator_trio.testing._process import NodeProcess
-    from alternator_trio.testing.faults import Answer, Fault
+    from alternator_trio.testing.faults import Fault
     from alternator_trio.testing.received import ReceivedRequest
 
 
@@ -103,7 +105,11 @@ class LocalNode:
 
         Args:
             listed_for: seconds on Trio's clock until it leaves the list; ScyllaDB takes about 20.
+
+        Raises:
+            ValueError: `listed_for` is negative.
         """
+        check_seconds("listed_for", listed_for)
         if self.is_running:
             self._listed_until = trio.current_time() + listed_for
         self._end_process(reset=True)
@@ -136,13 +142,15 @@ class LocalNode:
                 neither discovery nor health checks).
 
         Raises:
-            ValueError: `times` is less than one.
+            TypeError: `fault` is none, or `times` no whole number.
+            ValueError: `times` is less than one, or no operation has that name.
 
         Example:
             ``node.fail_next(Reset(executed=True), operation="PutItem")``
         """
-        if times < 1:
-            raise ValueError(f"times must be at least 1, not {times}")
+        check_fault(fault)
+        check_count("times", times, 1)
+        check_operation(operation)
         self._script.faults.append(PendingFault(fault=fault, operation=operation, times=times))
 
     def clear_faults(self) -> None:
@@ -151,11 +159,12 @@ class LocalNode:
 
     @property
     def delay(self) -> float:
-        """Seconds that it waits before each answer, the operation being done."""
+        """Seconds that it waits before each answer, the operation being done; a negative time is a ValueError."""
         return self._script.delay
 
     @delay.setter
     def delay(self, seconds: float) -> None:
+        check_seconds("delay", seconds)
         self._script.delay = seconds
 
     @property
@@ -169,6 +178,8 @@ class LocalNode:
 
     @localnodes_answer.setter
     def localnodes_answer(self, answer: Answer | None) -> None:
+        if not (answer is None or isinstance(answer, Answer)):  # pyright: ignore[reportUnnecessaryIsInstance]  # what tests pass is not always what we ask for
+            raise TypeError(f"localnodes_answer must be an Answer or None, not {answer!r}")
         self._script.localnodes_answer = answer
 
     def adopt(self, listener: socket.socket) -> None:

@@ -191,6 +191,16 @@ async def test_a_broken_compressed_body_is_a_500(client):
     assert error_of(reply) == (500, "InternalServerError")
 
 
+async def test_an_older_version_takes_compressed_bytes_for_json(dial):
+    """Before 2026.1: a validation error that says that the JSON cannot be parsed."""
+    async with LocalCluster(1, unpacks_requests=False) as cluster, dial(cluster.nodes[0]) as client:
+        headers = [("content-encoding", "gzip")]
+        reply = await client.call("ListTables", gzip.compress(b"{}"), headers=headers)
+        assert error_of(reply) == (400, "ValidationException")
+        assert "Parsing JSON failed" in reply.json["message"]
+        assert (await client.call("ListTables", b"{}")).status == 200
+
+
 async def test_small_answers_have_a_content_length(client):
     """An answer below the bounds is not chunked."""
     await client.call("PutItem", PUT)

@@ -54,6 +54,45 @@ def test_nodes_and_topology_exclude_each_other():
         LocalCluster(2, topology={"a": {"b": 1}})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"nodes": "3"}, TypeError, "nodes must be a whole number, not '3'"),
+        ({"nodes": True}, TypeError, "nodes must be a whole number"),
+        ({"nodes": -1}, ValueError, "nodes must be at least 0"),
+        ({"topology": ["dc1"]}, TypeError, "topology must be a mapping, not list"),
+        ({"topology": {"dc1": 3}}, TypeError, r"topology\['dc1'\] must be a mapping, not int"),
+        ({"topology": {"dc1": {"rack1": "2"}}}, TypeError, r"topology\['dc1'\]\['rack1'\] must be a whole number"),
+        ({"topology": {"dc1": {"rack1": -2}}}, ValueError, r"topology\['dc1'\]\['rack1'\] must be at least 0"),
+        ({"topology": {"": {"rack1": 1}}}, TypeError, "topology: '' is no name"),
+        ({"port": 70000}, ValueError, "port must be at most 65535"),
+        ({"port": "8000"}, TypeError, "port must be a whole number"),
+        ({"tls": "cert.pem"}, TypeError, "tls must be a server's ssl.SSLContext, not str"),
+        ({"credentials": ("role", "s3cr3t")}, TypeError, "credentials must be a mapping, not tuple"),
+        ({"credentials": {"role": b"s3cr3t"}}, TypeError, r"credentials\['role'\] must be a string, not bytes"),
+        ({"compress_from": 4096.0}, TypeError, "compress_from must be a whole number"),
+        ({"engine": "ministack"}, TypeError, "engine must have the methods of Engine"),
+        ({"clock": 0.0}, TypeError, "clock must be callable"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments, kind, message):
+    """Before anything is opened; a secret is not shown."""
+    with pytest.raises(kind, match=message) as caught:
+        LocalCluster(**arguments)
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_its_repr_tells_where_it_stands():
+    """Topology, state and seeds, before, in and after its block."""
+    cluster = LocalCluster(topology={"dc1": {"rack1": 2, "rack2": 1}})
+    assert repr(cluster) == "<LocalCluster dc1/rack1: 2, dc1/rack2: 1; not entered>"
+    async with cluster:
+        cluster.nodes[0].stop()
+        seeds = ", ".join(cluster.seeds)
+        assert repr(cluster) == f"<LocalCluster dc1/rack1: 2, dc1/rack2: 1; 2 of 3 running; seeds {seeds}>"
+    assert repr(cluster) == "<LocalCluster dc1/rack1: 2, dc1/rack2: 1; over>"
+
+
 async def test_a_given_port_is_taken(cluster):
     """A port in use is an error that names address and port."""
     port = cluster.nodes[0].port

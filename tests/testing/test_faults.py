@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from alternator_trio.testing import Answer, Close, Hang, Reset, Truncate
+from alternator_trio.testing import Answer, Close, Hang, Reset, Shed, Truncate
 
 PUT = {"TableName": "users", "Item": {"id": {"S": "ada"}}}
 GET = {"TableName": "users", "Key": {"id": {"S": "ada"}}}
@@ -81,6 +81,20 @@ async def test_a_given_answer_may_follow_the_operation_and_end_the_connection(cl
     assert await is_stored(cluster, dial)
 
 
+@pytest.mark.parametrize("drop", [False, True])
+async def test_a_shard_sheds_what_is_too_much(cluster, client, dial, drop):
+    """RequestLimitExceeded, nothing executed; some versions then drop the connection that they promised to keep."""
+    cluster.nodes[0].fail_next(Shed(drop=drop))
+    reply = await client.call("PutItem", PUT)
+    assert (reply.status, reply.json["__type"].rpartition("#")[2]) == (400, "RequestLimitExceeded")
+    assert "connection" not in reply.headers
+    if drop:
+        assert await client.end() == "fin"
+    else:
+        assert (await client.call("GetItem", GET)).json == {}
+    assert not await is_stored(cluster, dial)
+
+
 async def test_a_fault_meets_its_operation_only(cluster, client):
     """A fault for PutItem leaves GetItem alone."""
     cluster.nodes[0].fail_next(Answer(status=503), operation="PutItem")
@@ -118,10 +132,39 @@ async def test_pending_faults_can_be_forgotten(cluster, client):
     assert (await client.call("GetItem", GET)).status == 200
 
 
-async def test_a_fault_that_meets_no_request_is_refused(cluster):
-    """`times` is at least one."""
-    with pytest.raises(ValueError, match="at least 1"):
-        cluster.nodes[0].fail_next(Reset(), times=0)
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"times": 0}, ValueError, "times must be at least 1, not 0"),
+        ({"times": 1.5}, TypeError, "times must be a whole number, not 1.5"),
+        ({"times": True}, TypeError, "times must be a whole number"),
+        ({"operation": "GetItems"}, ValueError, "'GetItems' is no operation .* did you mean 'GetItem'"),
+        ({"operation": "local_nodes"}, ValueError, "did you mean 'localnodes'"),
+        ({"operation": ""}, ValueError, "'' is no operation"),
+        ({"fault": Reset}, TypeError, r"write Reset\(\)"),
+        ({"fault": None}, TypeError, "None is none of Answer, Close"),
+    ],
+)
+async def test_a_fault_that_meets_no_request_is_refused(cluster, arguments, kind, message):
+    """A slip of the pen must not make a test of nothing: the error names what is wrong."""
+    with pytest.raises(kind, match=message):
+        cluster.nodes[0].fail_next(**{"fault": Reset(), **arguments})
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: Answer(status=42), ValueError, "three digits"),
+        (lambda: Answer(status=1000), ValueError, "three digits"),
+        (lambda: Answer(status=200, body="{}"), TypeError, "body must be bytes, not str"),
+        (lambda: Answer(status=200, headers=(("Retry-After", 1),)), TypeError, "Retry-After"),
+        (lambda: Truncate(body_bytes=-1), ValueError, "body_bytes must be at least 0"),
+    ],
+)
+def test_a_fault_that_cannot_be_committed_is_refused(make, kind, message):
+    """When it is made, not by a node in the middle of an answer."""
+    with pytest.raises(kind, match=message):
+        make()
 
 
 async def test_the_answer_for_localnodes_may_carry_headers_and_no_type(cluster, client):

@@ -229,3 +229,23 @@ async def test_idle_connections_stay_open(mock_clock, cluster, dial):
         mock_clock.jump(3600)
         assert (await client.request("GET", "/")).status == 200
         assert cluster.nodes[0].open_connections == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kind"), [(-1.0, ValueError), ("1", TypeError), (float("nan"), TypeError), (True, TypeError)]
+)
+async def test_times_that_are_none_are_refused(cluster, seconds, kind):
+    """A delay and a time on the list are zero or more seconds; the node goes on as it was."""
+    node = cluster.nodes[0]
+    with pytest.raises(kind, match="listed_for must be"):
+        node.kill(listed_for=seconds)
+    with pytest.raises(kind, match="delay must be"):
+        node.delay = seconds
+    assert node.is_running
+    assert node.delay == 0.0
+
+
+async def test_only_an_answer_stands_in_for_the_list(cluster):
+    """Not the list itself: its status and bytes would be anybody's guess."""
+    with pytest.raises(TypeError, match="localnodes_answer must be an Answer or None"):
+        cluster.nodes[0].localnodes_answer = ["127.0.0.1"]
