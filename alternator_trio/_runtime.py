@@ -56,10 +56,11 @@ from alternator_trio._transport.dialing import Dial, TcpDialer
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
 from alternator_trio._wire.http_request import RequestWriter
-from alternator_trio.config import DEFAULT_USER_AGENT, AddressTranslator, AlternatorConfig
+from alternator_trio.config import AddressTranslator, AlternatorConfig
 from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError, ConfigurationError
 from alternator_trio.instruments import Notifier
 from alternator_trio.nodes import canonical_host, host_problem
+from alternator_trio.user_agent import user_agent_text
 
 __all__ = ["Runtime", "open_runtime"]
 
@@ -120,7 +121,7 @@ class Runtime:
             ),
             activity_from=self._activity_from,
             discovery=self.discovery_inbox,
-            writer=RequestWriter(config.user_agent or DEFAULT_USER_AGENT),
+            writer=RequestWriter(user_agent_text(config.user_agent)),
             quota=self.quota,
             rng=rng,
             wall_clock=time.time,

@@ -18,6 +18,7 @@ from alternator_trio._routing_check import RoutingCheck
 from alternator_trio._runtime import Runtime, open_runtime
 from alternator_trio._wire.parameters import check_parameters
 from alternator_trio.config import AlternatorConfig, OperationOptions, Options
+from alternator_trio.errors import EncodingError
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
 
@@ -122,6 +123,10 @@ class Client(Operations):
         Example:
             >>> answer = await client.call("DescribeTable", {"TableName": "users"})
         """
+        if not isinstance(operation, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
+            raise EncodingError(f"operation: {operation!r} is no string; write its name, as in 'GetItem'")
+        if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+            raise EncodingError(f"the parameters of {operation} are a {type(parameters).__name__}, no mapping")
         config = self._config.for_operations(options) if options else self._config
         return await self._runtime.data_path.perform(operation, parameters, config)
 

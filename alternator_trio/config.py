@@ -10,16 +10,17 @@ import dataclasses
 import math
 import re
 import ssl
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, TypedDict, cast
 
-from alternator_trio._version import __version__
+from alternator_trio._checks import check_count, check_names, check_seconds, shown
 from alternator_trio.content import RequestCompression, ResponseEncodings, as_response_encodings
 from alternator_trio.credentials import Credentials
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.user_agent import UserAgent, check_user_agent
 
 __all__ = ["AlternatorConfig", "OperationOptions", "Options", "RetryPolicy"]
 
@@ -27,7 +28,6 @@ AddressTranslator: TypeAlias = Mapping[str, str] | Callable[[str], str]
 """From the host that a node lists to the one that is dialled."""
 
 _REGION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-DEFAULT_USER_AGENT: Final = f"scylladb-alternator-client-trio/{__version__}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class RetryPolicy:
     max_delay: float = 20.0
 
     def __post_init__(self) -> None:
-        _check_count("retry.max_attempts", self.max_attempts)
+        check_count("retry.max_attempts", self.max_attempts)
         for name in ("base_delay", "throttled_base_delay", "max_delay"):
-            _check_seconds(f"retry.{name}", getattr(self, name), zero_allowed=True)
+            check_seconds(f"retry.{name}", getattr(self, name), zero_allowed=True)
             if math.isinf(getattr(self, name)):
                 raise ConfigurationError(f"retry.{name}: {getattr(self, name)!r} seconds; a pause must end")
 
@@ -77,7 +77,7 @@ class Options(TypedDict, total=False):
     tls: ssl.SSLContext | None
     retry: RetryPolicy
     ambiguous_writes: Literal["raise", "retry"]
-    user_agent: str | None
+    user_agent: UserAgent
     routing_scope: RoutingScope
     key_route_affinity: KeyRouteAffinity | None
     node_health: NodeHealth | None
@@ -132,7 +132,8 @@ class AlternatorConfig:
         retry: How often and how fast an operation is tried again.
         ambiguous_writes: What to do with a write of unknown outcome that is not repeatable: ``"raise"``
             `IndeterminateWriteError`, or ``"retry"`` it as AWS's SDKs do.
-        user_agent: The User-Agent header; None: the default text.
+        user_agent: The User-Agent header, of requests and of discovery: a text; or a callable from the default text to
+            the one that is sent, called once, when a client is built; False: no such header; None: the default text.
         routing_scope: The nodes that requests go to, with fallbacks.
         key_route_affinity: Which writes of one partition key stay on one coordinator; None: none.
         node_health: When a node is taken out of traffic and comes back; None: never, and nothing is probed.
@@ -171,7 +172,7 @@ class AlternatorConfig:
     tls: ssl.SSLContext | None = None
     retry: RetryPolicy = dataclasses.field(default_factory=RetryPolicy)
     ambiguous_writes: Literal["raise", "retry"] = "raise"
-    user_agent: str | None = None
+    user_agent: UserAgent = None
     routing_scope: RoutingScope = dataclasses.field(default_factory=RoutingScope.cluster)
     key_route_affinity: KeyRouteAffinity | None = None
     node_health: NodeHealth | None = dataclasses.field(default_factory=NodeHealth)
@@ -189,15 +190,16 @@ class AlternatorConfig:
         object.__setattr__(self, "seeds", _listed(self.seeds))
         object.__setattr__(self, "seed_nodes", _parse_seeds(self.seeds, discovery=self.discovery))
         for name in ("active_interval", "idle_interval", "connect_timeout", "attempt_timeout", "ddl_timeout"):
-            _check_seconds(name, getattr(self, name))
+            check_seconds(name, getattr(self, name))
         for name in ("acquire_timeout", "idle_connection_lifetime"):
-            _check_seconds(name, getattr(self, name))
+            check_seconds(name, getattr(self, name))
         for name in ("operation_timeout", "max_connection_age"):
             if getattr(self, name) is not None:
-                _check_seconds(name, getattr(self, name))
+                check_seconds(name, getattr(self, name))
         for name in ("max_connections_per_node", "max_connections", "max_response_bytes"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         self._check_choices()
+        self._check_together()
 
     def _check_choices(self) -> None:
         if self.ambiguous_writes not in ("raise", "retry"):  # no set: the value may be unhashable
@@ -205,22 +207,32 @@ class AlternatorConfig:
         for name, kind, optional in _KINDS:
             value = getattr(self, name)
             if not (isinstance(value, kind) or (optional and value is None)):
-                raise ConfigurationError(f"{name}: {_shown(value)} is no {kind.__name__}")
-        object.__setattr__(self, "instruments", tuple(self.instruments))
+                hint = _HINTS.get(name, "")
+                raise ConfigurationError(f"{name}: {shown(value)} is no {kind.__name__}{hint}")
+        object.__setattr__(self, "instruments", _as_instruments(self.instruments))
         object.__setattr__(self, "response_compression", as_response_encodings(self.response_compression))
         if not (isinstance(self.region, str) and _REGION.fullmatch(self.region)):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
             raise ConfigurationError(f"region: {self.region!r} is no region's name, such as 'us-east-1'")
-        for instrument in self.instruments:
-            if not isinstance(instrument, Instrument):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
-                raise ConfigurationError(f"instruments: {instrument!r} is no Instrument")
         translator = self.address_translator
         if not (translator is None or isinstance(translator, Mapping) or callable(translator)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
             raise ConfigurationError(f"address_translator: {translator!r} is neither a table nor callable")
         if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
             raise ConfigurationError(f"tls: {type(self.tls).__name__} is no ssl.SSLContext")
-        agent = self.user_agent
-        if agent is not None and not (isinstance(agent, str) and _is_header_text(agent)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
-            raise ConfigurationError(f"user_agent: {agent!r} is not printable ASCII text without spaces around it")
+        check_user_agent(self.user_agent)
+
+    def _check_together(self) -> None:
+        """Refuse options that have no effect beside the others: whoever gives one believes that it has."""
+        if not self.discovery:
+            for name in ("routing_scope", "active_interval", "idle_interval", "address_translator"):
+                if getattr(self, name) != _default(name):
+                    raise ConfigurationError(f"{name}: it has no effect with discovery=False: the seeds are the nodes")
+            if self.node_health not in (None, NodeHealth()):
+                raise ConfigurationError("node_health: it has no effect with discovery=False, for nothing is probed")
+        if not self.writes_cross_datacenter and self.routing_scope.is_cluster:
+            raise ConfigurationError(
+                "writes_cross_datacenter: False needs a datacenter to stay in; "
+                "write routing_scope=RoutingScope.datacenter(…) or .rack(…)"
+            )
 
     def for_operations(self, options: OperationOptions) -> AlternatorConfig:
         """This configuration with the options of some operations, which win.
@@ -231,7 +243,7 @@ class AlternatorConfig:
         for name in options:
             if name not in OperationOptions.__annotations__ and name in Options.__annotations__:
                 raise ConfigurationError(f"{name}: it holds for the whole client; give it to open_alternator")
-        _check_names(options, OperationOptions.__annotations__)
+        check_names(options, OperationOptions.__annotations__)
         return dataclasses.replace(self, **options)
 
     @classmethod
@@ -239,7 +251,7 @@ class AlternatorConfig:
         """The configuration of `open_alternator`'s arguments: options win over ``config``, seeds over its seeds."""
         if "seeds" in options:
             raise ConfigurationError("seeds are no option: give them by position, or in config")
-        _check_names(options, {field.name for field in dataclasses.fields(cls) if field.init} - {"seeds"})
+        check_names(options, {field.name for field in dataclasses.fields(cls) if field.init} - {"seeds"})
         if config is None:
             return cls(seeds=seeds, **options)
         if not isinstance(config, AlternatorConfig):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
@@ -258,11 +270,6 @@ def _listed(seeds: object) -> tuple[str, ...]:
     return tuple(cast("Iterable[str]", seeds))
 
 
-def _shown(value: object) -> str:
-    """A wrong value for an error message; of one that may hold a secret only its type."""
-    return repr(value) if isinstance(value, (bool, int, float)) or value is None else type(value).__name__
-
-
 _KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
     ("discovery", bool, False),
     ("retry", RetryPolicy, False),
@@ -276,14 +283,32 @@ _KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
 )
 
 
-def _check_names(options: Mapping[str, object], known: Collection[str]) -> None:
-    for name in options:
-        if name not in known:
-            import difflib  # noqa: PLC0415  # only for an error message
+# What to write in place of what comes to mind first.
+_HINTS: Final[Mapping[str, str]] = {
+    "credentials": "; write Credentials(access_key_id, secret_access_key)",
+    "retry": "; write RetryPolicy(max_attempts=…)",
+    "routing_scope": "; write RoutingScope.datacenter(…) or .rack(…)",
+    "key_route_affinity": "; write KeyRouteAffinity.rmw() or .any_write()",
+    "node_health": "; write NodeHealth(…), or None to switch it off",
+    "request_compression": "; write RequestCompression.gzip() or .deflate()",
+}
 
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"unknown option {name!r}{hint}")
+
+def _default(name: str) -> object:
+    field = next(field for field in dataclasses.fields(AlternatorConfig) if field.name == name)
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _as_instruments(value: object) -> tuple[Instrument, ...]:
+    if isinstance(value, Instrument):
+        raise ConfigurationError(f"instruments: {type(value).__name__} is one Instrument; give a list of them")
+    if not isinstance(value, Iterable):
+        raise ConfigurationError(f"instruments: {value!r} is no list of Instruments")
+    instruments = tuple(cast("Iterable[object]", value))
+    for instrument in instruments:
+        if not isinstance(instrument, Instrument):
+            raise ConfigurationError(f"instruments: {instrument!r} is no Instrument")
+    return cast("tuple[Instrument, ...]", instruments)
 
 
 def _parse_seeds(seeds: Iterable[str], *, discovery: bool) -> tuple[Node, ...]:
@@ -301,30 +326,3 @@ def _parse_seeds(seeds: Iterable[str], *, discovery: bool) -> tuple[Node, ...]:
     if not nodes:
         raise ConfigurationError("no seed given; name at least one node, as in 'http://10.0.0.1:8000'")
     return tuple(nodes)
-
-
-def _check_seconds(name: str, value: object, *, zero_allowed: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_float(value):
-        raise ConfigurationError(f"{name}: {value!r} is no number of seconds")
-    if value < 0 or (value == 0 and not zero_allowed):
-        raise ConfigurationError(
-            f"{name}: {value!r} seconds; it must be {'zero or more' if zero_allowed else 'positive'}"
-        )
-
-
-def _is_float(value: float) -> bool:
-    try:
-        return not math.isnan(value)
-    except OverflowError:  # an int beyond all floats
-        return False
-
-
-def _is_header_text(text: str) -> bool:
-    return text.isascii() and text.isprintable() and text != "" and text == text.strip()
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(f"{name}: {value!r} is no whole number")
-    if value < 1:
-        raise ConfigurationError(f"{name}: {value!r}; it must be at least 1")

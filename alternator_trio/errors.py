@@ -75,6 +75,14 @@ class AlternatorError(Exception):
             facts.append("the write may have happened")
         return f"{self.message} ({', '.join(facts)})" if facts else self.message
 
+    def __repr__(self) -> str:
+        facts = "".join(f", {name}={value!r}" for name, value in self._facts().items() if value)
+        return f"{type(self).__name__}({self.message!r}{facts})"
+
+    def _facts(self) -> dict[str, object]:
+        """What `repr` shows beside the message."""
+        return {name: getattr(self, name) for name in ("operation", "node", "attempts", "may_have_happened")}
+
     def __reduce__(self) -> tuple[Callable[..., AlternatorError], tuple[object, ...], dict[str, object]]:
         # Constructors take keyword arguments, which Exception's own __reduce__ loses.
         state = dict(self.__dict__)
@@ -218,6 +226,10 @@ class ServiceError(AlternatorError):
 
     def __str__(self) -> str:
         return f"{self.code}: {super().__str__()}"
+
+    def _facts(self) -> dict[str, object]:
+        # The response stays out: an item may be in it.
+        return {"code": self.code, "status": self.status, **super()._facts()}
 
 
 class UnknownServiceError(ServiceError):

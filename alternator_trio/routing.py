@@ -167,6 +167,12 @@ class KeyRouteAffinity:
                 raise ConfigurationError(f"key_route_affinity: {table!r}: {name!r} is no table with its partition key")
         object.__setattr__(self, "partition_keys", dict(self.partition_keys))
 
+    def __hash__(self) -> int:
+        return hash((self.mode, frozenset(self.partition_keys.items())))
+
+    def __repr__(self) -> str:
+        return f"KeyRouteAffinity.{self.mode.value}(partition_keys={self.partition_keys!r})"
+
     @classmethod
     def rmw(cls, *, partition_keys: Mapping[str, str] | None = None) -> Self:
         """Writes that read first: with a condition, an update expression, or a return value of the old item."""

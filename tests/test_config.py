@@ -11,9 +11,16 @@ from fractions import Fraction
 from typing import get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import alternator_trio
 from alternator_trio.config import AlternatorConfig, Options, RetryPolicy
+from alternator_trio.content import RequestCompression
+from alternator_trio.credentials import Credentials
 from alternator_trio.errors import ConfigurationError
+from alternator_trio.instruments import Instrument
+from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 
 SEEDS = ["http://a:8000"]
 
@@ -104,6 +111,12 @@ def test_a_count_may_be_one(name: str) -> None:
         ("user_agent", "padded "),
         ("user_agent", b"bytes"),
         ("user_agent", 7),
+        ("user_agent", True),
+        ("instruments", 7),
+        ("instruments", None),
+        ("instruments", ["no instrument"]),
+        ("instruments", Instrument()),
+        ("credentials", ("role", "hash")),
     ],
 )
 def test_choices_are_checked(name: str, value: object) -> None:
@@ -121,6 +134,8 @@ def test_choices_are_checked(name: str, value: object) -> None:
         ("retry", RetryPolicy(max_attempts=1)),
         ("ambiguous_writes", "retry"),
         ("user_agent", "my application/1.0 (a comment)"),
+        ("user_agent", False),
+        ("user_agent", str.upper),
         ("user_agent", None),
     ],
 )
@@ -168,6 +183,65 @@ def test_every_option_is_a_field_of_the_same_type() -> None:
     fields = {field.name for field in dataclasses.fields(AlternatorConfig) if field.init} - {"seeds"}
     types = get_type_hints(AlternatorConfig)
     assert get_type_hints(Options) == {name: types[name] for name in fields}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"discovery": False, "routing_scope": RoutingScope.datacenter("dc1")}, "^routing_scope: it has no effect"),
+        ({"discovery": False, "active_interval": 2.0}, "^active_interval: it has no effect"),
+        ({"discovery": False, "idle_interval": 2.0}, "^idle_interval: it has no effect"),
+        ({"discovery": False, "address_translator": {}}, "^address_translator: it has no effect"),
+        ({"discovery": False, "node_health": NodeHealth(active_failure=2)}, "^node_health: it has no effect"),
+        ({"writes_cross_datacenter": False}, "^writes_cross_datacenter: False needs a datacenter"),
+    ],
+)
+def test_an_option_without_effect_is_refused(options: dict[str, object], message: str) -> None:
+    """Whoever gives it believes that it has one."""
+    with pytest.raises(ConfigurationError, match=message):
+        build(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"discovery": False, "node_health": None},
+        {"discovery": False, "key_route_affinity": KeyRouteAffinity.rmw()},
+        {"max_connections": 2, "max_connections_per_node": 3},
+        {"attempt_timeout": 5.0, "operation_timeout": 1.0},
+        {"writes_cross_datacenter": False, "routing_scope": RoutingScope.rack("dc1", "r1")},
+    ],
+)
+def test_what_only_looks_contradictory_is_taken(options: dict[str, object]) -> None:
+    """Of two bounds the tighter one rules; the keys of a fixed list of nodes can have their nodes, too."""
+    assert all(getattr(build(**options), name) == value for name, value in options.items())
+
+
+def test_a_representation_leads_back_to_its_configuration() -> None:
+    """Where every value is one of ours, `repr` is the code that makes it."""
+    config = build(
+        retry=RetryPolicy(max_attempts=2),
+        routing_scope=RoutingScope.rack("dc1", "r1").with_fallback(RoutingScope.cluster()),
+        key_route_affinity=KeyRouteAffinity.any_write(partition_keys={"users": "id"}),
+        request_compression=RequestCompression.gzip(level=1),
+        response_compression=("gzip",),
+        user_agent=False,
+        node_health=None,
+    )
+    assert eval(repr(config), vars(alternator_trio)) == config  # noqa: S307  # our own text
+    assert hash(config) == hash(copy.copy(config))
+
+
+SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60)
+
+
+@given(secret=SECRETS, token=SECRETS)
+def test_no_representation_shows_a_secret(secret: str, token: str) -> None:
+    """Whatever the secret and the token are, `repr`, `str` and the representations of parts show neither."""
+    config = build(credentials=Credentials("role", secret, token))
+    for text in (repr(config), str(config), f"{config}", repr(dataclasses.astuple(config))):
+        assert secret not in text
+        assert token not in text
 
 
 def test_a_configuration_is_frozen() -> None:
@@ -261,6 +335,8 @@ def test_a_config_that_is_none_of_ours_is_refused() -> None:
         ("max_connection", "did you mean 'max_connections'"),
         ("Discovery", "did you mean 'discovery'"),
         ("ambigous_writes", "did you mean 'ambiguous_writes'"),
+        ("timeout", "attempt_timeout is for one attempt, operation_timeout for all"),
+        ("endpoint_url", "endpoints are the seeds"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_nearest_name(name: str, hint: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from alternator_trio import errors
+from alternator_trio._service_errors import BY_CODE
 from alternator_trio.errors import (
     AlternatorError,
     ClientClosedError,
@@ -123,6 +125,38 @@ def test_a_subclass_with_another_constructor_survives(remake: Remake) -> None:
 def test_the_text_tells_the_facts_that_are_known(facts: dict[str, object], text: str) -> None:
     """Operation, node, attempts, and whether a write may have happened."""
     assert str(AlternatorError("it broke", **facts)) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (AlternatorError("it broke"), "AlternatorError('it broke')"),
+        (
+            ConnectError("refused", node="http://a", attempts=2),
+            "ConnectError('refused', node='http://a', attempts=2)",
+        ),
+        (
+            UnknownServiceError("later", code="Busy", status=400, operation="PutItem", may_have_happened=True),
+            "UnknownServiceError('later', code='Busy', status=400, operation='PutItem', may_have_happened=True)",
+        ),
+    ],
+)
+def test_the_representation_tells_the_facts_as_well(error: AlternatorError, shown: str) -> None:
+    """A log of representations says node and attempts, too."""
+    assert repr(error) == shown
+
+
+def test_the_representation_of_a_service_error_shows_no_item() -> None:
+    """What the service sent along is the user's data."""
+    assert "{'S'" not in repr(make(UnknownServiceError))
+
+
+@pytest.mark.parametrize("cls", BY_CODE.values())
+def test_service_errors_are_at_home_where_users_import_them(cls: type[ServiceError]) -> None:
+    """Tracebacks and pickles name the public package."""
+    assert getattr(sys.modules[cls.__module__], cls.__name__) is cls
+    assert cls.__module__ == "alternator_trio"
+    assert type(pickle.loads(pickle.dumps(make(cls)))) is cls
 
 
 def test_the_text_follows_facts_that_are_filled_in_later() -> None:

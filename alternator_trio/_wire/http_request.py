@@ -23,7 +23,7 @@ class RequestWriter:
     """Writes requests of one client.
 
     Args:
-        user_agent: The User-Agent header's value.
+        user_agent: The User-Agent header's value; None: there is no such header.
 
     Example:
         >>> writer = RequestWriter("demo/1")
@@ -33,8 +33,8 @@ class RequestWriter:
 
     __slots__ = ("_agent", "_by_node", "_by_operation")
 
-    def __init__(self, user_agent: str) -> None:
-        self._agent = b"user-agent: %b\r\n" % user_agent.encode("ascii")
+    def __init__(self, user_agent: str | None) -> None:
+        self._agent = b"" if user_agent is None else b"user-agent: %b\r\n" % user_agent.encode("ascii")
         self._by_node: dict[Node, bytes] = {}
         self._by_operation: dict[tuple[str, Encoding | None, ResponseEncodings], bytes] = {}
 

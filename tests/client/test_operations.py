@@ -295,3 +295,20 @@ def test_wrong_choices_are_named(build: Callable[[], object], message: str) -> N
     """A value of the wrong kind is refused when it is given, not when it is used."""
     with pytest.raises(ConfigurationError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "message"),
+    [
+        (7, {}, "^operation: 7 is no string"),
+        (["GetItem"], {}, "^operation: "),
+        ("GetItem", ["TableName", "users"], "^the parameters of GetItem are a list"),
+        ("GetItem", None, "^the parameters of GetItem are a NoneType"),
+    ],
+)
+async def test_a_call_of_the_wrong_types_is_named(
+    client: Client, operation: object, parameters: object, message: str
+) -> None:
+    """An operation is a string, its parameters are a mapping."""
+    with pytest.raises(EncodingError, match=message):
+        await client.call(operation, parameters)

@@ -44,6 +44,9 @@ $classes
 
 BY_CODE: Final[Mapping[str, type[ServiceError]]] = {$by_code}
 """The class of each error, by the name that the service sends."""
+
+for _class in BY_CODE.values():
+    _class.__module__ = "alternator_trio"  # where users import it from: tracebacks and pickles say so
 ''')
 
 
