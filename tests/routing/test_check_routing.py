@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from alternator_trio import ClientClosedError, DiscoveryError, RoutingScope
+from alternator_trio._routing_check import check_routing
 from alternator_trio.testing import Answer, Hang, Reset
 from tests.routing.world import CHAIN, CLUSTER, DC1, RACK1, asked, host, questions, ring, url
 
@@ -45,10 +46,16 @@ async def test_a_server_that_ignores_the_parameters_is_seen(autojump_clock, node
         assert (await client.check_routing()).filters_racks is False
 
 
+async def check_among_seeds(client, scope):
+    """The check with no refresh beside it. (A client that does not discover refuses to be given a scope.)"""
+    runtime = client._runtime
+    return await check_routing(scope, runtime.config.seed_nodes, runtime.data_path.ask_localnodes)
+
+
 async def test_it_asks_one_node_three_times(autojump_clock, nodes):
     """For the datacenter, for its rack, and for a rack that no cluster has."""
-    async with nodes.open_client(routing_scope=RACK1, discovery=False) as client:
-        check = await client.check_routing()
+    async with nodes.open_client(discovery=False) as client:
+        check = await check_among_seeds(client, RACK1)
     numbers, rack = {number for number, _ in asked(nodes)}, questions(nodes)[-1][1]
     assert numbers == {int(check.node[-6])}
     assert questions(nodes) == [("dc1", None), ("dc1", "rack1"), ("dc1", rack)]
@@ -76,22 +83,22 @@ async def test_nothing_is_remembered(autojump_clock, nodes):
 )
 async def test_the_next_node_is_asked_when_one_fails(autojump_clock, nodes, fault):
     """In whatever way: what the first one did not say the second says whole."""
-    async with nodes.open_client(url(1), url(2), routing_scope=RACK1, discovery=False) as client:
+    async with nodes.open_client(url(1), url(2), discovery=False) as client:
         if fault is None:
             nodes[0].kill()
         else:
             nodes[0].fail_next(fault, times=10**6, operation="localnodes")
-        check = await client.check_routing()
+        check = await check_among_seeds(client, RACK1)
         assert trio.current_time() <= 5.01
     assert (check.node, check.rack_known, check.filters_racks) == (url(2), True, True)
 
 
 async def test_one_that_fails_half_way_is_not_half_believed(autojump_clock, nodes):
     """Nothing is concluded from one node about another: the second answers all the questions anew."""
-    async with nodes.open_client(url(1), url(2), routing_scope=RACK1, discovery=False) as client:
+    async with nodes.open_client(url(1), url(2), discovery=False) as client:
         nodes[0].fail_next(Answer(status=200, body=b"[]"), operation="localnodes")
         nodes[0].fail_next(Reset(), times=10**6, operation="localnodes")
-        check = await client.check_routing()
+        check = await check_among_seeds(client, RACK1)
     assert (check.node, check.datacenter_known, check.rack_known) == (url(2), True, True)
     assert questions(nodes)[2:4] == [("dc1", None), ("dc1", "rack1")]
 
@@ -130,9 +137,9 @@ async def test_it_can_be_cancelled(autojump_clock, nodes):
     """In the middle of a silent node; no connection is left in use."""
     for node in nodes:
         node.fail_next(Hang(), times=10**6, operation="localnodes")
-    async with nodes.open_client(url(1), routing_scope=DC1, discovery=False) as client:
+    async with nodes.open_client(url(1), discovery=False) as client:
         with trio.move_on_after(1) as scope:
-            await client.check_routing()
+            await check_among_seeds(client, DC1)
         assert scope.cancelled_caught
         assert client.statistics().connections_leased == 0
         assert nodes[host(1)].open_connections == 0
