@@ -474,7 +474,9 @@ async def test_a_new_node_begins_in_quarantine(autojump_clock, three):
 # Switched off.
 
 
-@pytest.mark.parametrize("options", [{"node_health": None}, {"discovery": False}], ids=["health", "discovery"])
+@pytest.mark.parametrize(
+    "options", [{"node_health": None}, {"discovery": False, "active_interval": 1.0}], ids=["health", "discovery"]
+)
 async def test_without_health_nobody_goes_down_and_nobody_is_probed(autojump_clock, three, options):
     """A dead node gets its share for ever, and requests go on to the others; no node has a state."""
     dials = Dials(three)
