@@ -12,6 +12,7 @@ How it is layered, from the top; imports point down:
 * ``_actors``: NodeRegistry, Dispatcher, KeyResolver, Discovery; see ``_actors/messages.py``
 * ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
 * ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness
+* ``loading``: a configuration from a file and from the environment
 * ``config``, ``routing``, ``content``, ``credentials``, ``nodes``, ``instruments``, ``errors``: values for everybody
 """
 
@@ -27,6 +28,7 @@ from alternator_trio.content import RequestCompression
 from alternator_trio.credentials import Credentials
 from alternator_trio.errors import *  # noqa: F403  # the whole tree: its __all__ is the list
 from alternator_trio.instruments import Instrument, NodeStateChanged, ScopeChanged
+from alternator_trio.loading import load_config
 from alternator_trio.nodes import Node
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 
@@ -47,6 +49,7 @@ __all__ = [
     "ScopeChanged",
     "Statistics",
     "__version__",
+    "load_config",
     "open_alternator",
 ]
 __all__ += _service_errors.__all__  # pyright: ignore[reportUnsupportedDunderAll]

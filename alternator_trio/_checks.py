@@ -42,7 +42,7 @@ def check_names(names: Iterable[object], known: Collection[str], what: str = "op
             raise ConfigurationError(f"unknown {what} {name!r}{hint}")
 
 
-def nearest(name: object, known: Collection[str], cutoff: float = 0.6) -> str:
+def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The end of a message about an unknown name: the nearest known one, if any is near."""
     import difflib  # noqa: PLC0415  # only for an error message
 

@@ -208,7 +208,8 @@ class AlternatorConfig:
             value = getattr(self, name)
             if not (isinstance(value, kind) or (optional and value is None)):
                 hint = _HINTS.get(name, "")
-                raise ConfigurationError(f"{name}: {shown(value)} is no {kind.__name__}{hint}")
+                text = repr(value) if kind is bool else shown(value)
+                raise ConfigurationError(f"{name}: {text} is no {kind.__name__}{hint}")
         object.__setattr__(self, "instruments", _as_instruments(self.instruments))
         object.__setattr__(self, "response_compression", as_response_encodings(self.response_compression))
         if not (isinstance(self.region, str) and _REGION.fullmatch(self.region)):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for

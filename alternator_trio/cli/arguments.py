@@ -6,6 +6,7 @@ Rules: a wrong option is one line on stderr and exit status 2, as a bad value is
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -14,7 +15,7 @@ from alternator_trio.cli.exits import EXIT_USAGE
 from alternator_trio.cli.settings import Settings
 from alternator_trio.errors import ConfigurationError
 
-__all__ = ["NAME", "parse_arguments"]
+__all__ = ["NAME", "ConfigWanted", "DemoWanted", "parse_arguments"]
 
 NAME: Final = "alternator-trio"
 _DEMO: Final = """\
@@ -25,24 +26,61 @@ exit status: 0 when every acknowledged write was read back and the application s
 option or a missing extra, 130 when interrupted."""
 
 
+_CONFIG: Final = """\
+Show the configuration in force: each option, its value, and where the value comes from. Arguments win over environment
+variables (ALTERNATOR_SEEDS, ALTERNATOR_REGION and so on), these over the file, and the file over the defaults. Nothing
+is sent; secrets are not shown."""
+_CONFIG_STATUS: Final = "exit status: 0, or 2 when an option is wrong."
+
 _DEFAULTS: Final = Settings()
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> tuple[Settings, bool]:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DemoWanted:
+    """``demo``.
+
+    Attributes:
+        settings: What the demo is asked to do.
+        as_json: Whether its report is to be JSON.
+    """
+
+    settings: Settings
+    as_json: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigWanted:
+    """``config``.
+
+    Attributes:
+        seeds: Those that stand on the command line.
+        file: The TOML file; None: there is none.
+        table: The table in it.
+    """
+
+    seeds: tuple[str, ...]
+    file: str | None
+    table: str
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> DemoWanted | ConfigWanted:
     """Read a command line.
 
     Args:
         arguments: What stands behind the command's name; None: this process's.
 
     Returns:
-        The settings of the demo, and whether its report is to be JSON.
+        What is asked for.
 
     Raises:
         ConfigurationError: A value is wrong.
         SystemExit: An option is unknown, or asks for help or for the version.
     """
     parsed = _parser().parse_args(arguments)
-    return _settings(parsed.seconds, parsed.concurrency, parsed.nodes, tuple(parsed.seed)), parsed.json
+    if parsed.command == "config":
+        return ConfigWanted(seeds=tuple(parsed.seeds), file=parsed.file, table=parsed.table)
+    settings = _settings(parsed.seconds, parsed.concurrency, parsed.nodes, tuple(parsed.seed))
+    return DemoWanted(settings=settings, as_json=parsed.json)
 
 
 def _settings(seconds: float, concurrency: int, nodes: int | None, seeds: tuple[str, ...]) -> Settings:
@@ -63,8 +101,19 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=NAME, description="A client for ScyllaDB Alternator, built on Trio: its command.")
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="watch the client while a node dies", description=_DEMO, epilog=_STATUS)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+    _fill_demo(
+        commands.add_parser("demo", help="watch the client while a node dies", description=_DEMO, epilog=_STATUS)
+    )
+    _fill_config(
+        commands.add_parser(
+            "config", help="show the configuration in force", description=_CONFIG, epilog=_CONFIG_STATUS
+        )
+    )
+    return parser
+
+
+def _fill_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--seconds", type=float, default=_DEFAULTS.seconds, help="how long the load runs (default: %(default)g)"
     )
@@ -80,4 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a node of a cluster that runs elsewhere, such as http://10.0.0.1:8000; may be repeated",
     )
     demo.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else, to stdout")
-    return parser
+
+
+def _fill_config(config: argparse.ArgumentParser) -> None:
+    config.add_argument("seeds", nargs="*", metavar="SEED", help="a node, such as http://10.0.0.1:8000")
+    config.add_argument("--file", help="a TOML file")
+    config.add_argument("--table", default="alternator", help="the table in it (default: %(default)s)")

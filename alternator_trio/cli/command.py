@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from alternator_trio.cli.arguments import NAME, parse_arguments
+from alternator_trio.cli.arguments import NAME, ConfigWanted, parse_arguments
 from alternator_trio.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from alternator_trio.cli.settings import Settings
+from alternator_trio.cli.shown_configuration import show_configuration
 from alternator_trio.errors import AlternatorError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a report is worth more than a character that the terminal lacks
     try:
-        settings, as_json = parse_arguments(arguments)
-        _check_extras(settings, as_json=as_json)
-        return _run_demo(settings, as_json=as_json)
+        wanted = parse_arguments(arguments)
+        if isinstance(wanted, ConfigWanted):
+            return show_configuration(wanted, sys.stdout)
+        _check_extras(wanted.settings, as_json=wanted.as_json)
+        return _run_demo(wanted.settings, as_json=wanted.as_json)
     except ConfigurationError as error:
         return _complain(error.message, EXIT_USAGE)
     except KeyboardInterrupt:  # before the demo began, or in the middle of its report
