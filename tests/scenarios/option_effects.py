@@ -1,0 +1,452 @@
+"""What each option does: a value, and an observation over scripted nodes that says whether it is in force.
+
+Rules: an observation opens its client with the ``opened`` that it is given, passing only what it needs beside; it
+returns a plain value; times are Trio's, on the virtual clock, and so exact.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import trio
+import trio.testing
+
+from alternator_trio import (
+    AlternatorError,
+    Credentials,
+    Instrument,
+    KeyRouteAffinity,
+    NodeHealth,
+    RequestCompression,
+    RetryPolicy,
+    RoutingScope,
+)
+from alternator_trio.testing import Answer, Hang, Reset
+from tests.scripted_nodes import answer_json
+
+ONCE = RetryPolicy(max_attempts=1)
+KEY = {"id": {"S": "ada"}}
+USERS = {
+    "TableName": "users",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+}
+COUNT_UP = {
+    "TableName": "users",
+    "Key": KEY,
+    "UpdateExpression": "ADD n :one",
+    "ExpressionAttributeValues": {":one": {"N": "1"}},
+}
+FIVE = {"dc1": {"rack1": 2, "rack2": 1}, "dc2": {"rack1": 2}}
+THREE = {"dc1": {"rack1": 3}}
+ONE = {"dc1": {"rack1": 1}}
+EAST = RoutingScope.datacenter("dc1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One option, one value of it, and what is seen of it.
+
+    Attributes:
+        option: The option.
+        value: The value.
+        toml: The value in TOML; None: it has no form there.
+        observe: From nodes and ``opened`` to what was seen.
+        expected: What is seen when the value is in force.
+        topology: The nodes.
+        over_sockets: Whether the client dials as it does outside of tests.
+    """
+
+    option: str
+    value: object
+    toml: str | None
+    observe: Callable[..., Awaitable[object]]
+    expected: object
+    topology: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: THREE)
+    over_sockets: bool = False
+
+
+class Recorder(Instrument):
+    """Remembers the scopes that came into force."""
+
+    def __init__(self) -> None:
+        self.scopes: list[str] = []
+
+    def scope_changed(self, event) -> None:
+        self.scopes.append(event.new)
+
+
+RECORDER = Recorder()
+
+
+async def lasts(operation):
+    """Seconds until an operation fails, and how."""
+    begun = trio.current_time()
+    try:
+        await operation
+    except AlternatorError as error:
+        return trio.current_time() - begun, type(error).__name__
+    return None
+
+
+async def refreshes_while_requests_flow(nodes, opened):
+    async with opened(*nodes.seeds, node_health=None) as client:
+        await client.refresh()
+        with trio.move_on_after(20):
+            while True:
+                await client.list_tables()
+                await trio.sleep(0.05)
+    times = [request.at for request in nodes.requests_of("localnodes")]
+    return [round(after - before) for before, after in zip(times[-3:], times[-2:], strict=False)]
+
+
+async def refreshes_while_idle(nodes, opened):
+    async with opened(*nodes.seeds, node_health=None) as client:
+        await client.refresh()
+        await trio.sleep(200)
+    times = [request.at for request in nodes.requests_of("localnodes")]
+    return {round(after - before) for before, after in zip(times[-3:], times[-2:], strict=False)}
+
+
+async def dial_of_a_silent_tls_node(nodes, opened):
+    """Over a real socket that accepts and then says nothing; the clock is virtual all the same."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        seed = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        async with opened(seed, discovery=False, retry=ONCE, attempt_timeout=600.0) as client:
+            return await lasts(client.list_tables())
+
+
+async def a_silent_node(nodes, opened, *, operation="ListTables", parameters=None, **options):
+    for node in nodes:
+        node.fail_next(Hang(), times=10, operation=operation)
+    async with opened(*nodes.seeds, **{"retry": ONCE, **options}) as client:
+        return await lasts(client.call(operation, parameters or {}))
+
+
+async def a_silent_schema_change(nodes, opened):
+    return await a_silent_node(nodes, opened, operation="CreateTable", parameters=USERS)
+
+
+async def silent_attempts_together(nodes, opened):
+    return await a_silent_node(nodes, opened, retry=RetryPolicy(max_attempts=4))
+
+
+async def a_full_pool(nodes, opened):
+    nodes[0].fail_next(Hang(), operation="ListTables")
+    async with opened(nodes[0].url, discovery=False, max_connections=1, retry=ONCE, attempt_timeout=60.0) as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lasts, client.list_tables())
+            await trio.testing.wait_all_tasks_blocked()
+            seen = await lasts(client.list_tables())
+            nursery.cancel_scope.cancel()
+    return seen
+
+
+async def most_connections(nodes, opened):
+    """At one node, and in all, under 40 requests at once."""
+    for node in nodes:
+        node.delay = 1.0
+    async with opened(*nodes.seeds, discovery=False) as client:
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(client.list_tables)
+            await trio.testing.wait_all_tasks_blocked()
+            return max(node.open_connections for node in nodes), nodes.open_connections
+
+
+async def connections_at_one_node(nodes, opened):
+    return (await most_connections(nodes, opened))[0]
+
+
+async def connections_in_all(nodes, opened):
+    return (await most_connections(nodes, opened))[1]
+
+
+async def an_idle_connection(nodes, opened):
+    """Whether it is open just before and just after 20 s."""
+    async with opened(nodes[0].url, discovery=False) as client:
+        await client.list_tables()
+        await trio.sleep(19.9)
+        before = nodes.open_connections
+        await trio.sleep(0.2)
+        return before, nodes.open_connections
+
+
+async def connections_of_requests(nodes, opened):
+    """The connection of each of four requests, 3 s apart."""
+    async with opened(nodes[0].url, discovery=False) as client:
+        for _ in range(4):
+            await client.list_tables()
+            await trio.sleep(3)
+    return [request.connection_id for request in nodes.requests]
+
+
+async def a_large_answer(nodes, opened):
+    nodes.respond = lambda request: answer_json({"TableNames": ["x" * 2000]})
+    async with opened(*nodes.seeds, discovery=False, retry=ONCE) as client:
+        return (await lasts(client.list_tables())) is not None
+
+
+async def questions_for_nodes(nodes, opened):
+    async with opened(nodes[0].url) as client:
+        await client.refresh()
+        await client.list_tables()
+    return len(nodes.requests_of("localnodes"))
+
+
+async def attempts_at_failing_nodes(nodes, opened):
+    """How many, and how far apart: the longest pause, of those that are drawn from 0 to a bound."""
+    return await attempts(nodes, opened, Answer(status=500))
+
+
+async def attempts_at_throttling_nodes(nodes, opened):
+    body = b'{"__type": "x#ThrottlingException", "message": "later"}'
+    return await attempts(nodes, opened, Answer(status=400, body=body))
+
+
+async def attempts(nodes, opened, fault):
+    for node in nodes:
+        node.fail_next(fault, times=100, operation="ListTables")
+    async with opened(*nodes.seeds, discovery=False) as client:
+        await lasts(client.list_tables())
+    times = [request.at for request in nodes.requests]
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    return len(times), "tens of seconds" if max(pauses) >= 10 else "tenths of a second" if max(pauses) > 0.1 else "less"
+
+
+async def a_write_of_unknown_outcome(nodes, opened):
+    for node in nodes:
+        node.fail_next(Reset(executed=True), operation="UpdateItem")
+    async with opened(*nodes.seeds, discovery=False) as client:
+        await lasts(client.call("UpdateItem", COUNT_UP))
+    return len(nodes.requests)
+
+
+async def user_agents(nodes, opened):
+    async with opened(*nodes.seeds) as client:
+        await client.refresh()
+        await client.list_tables()
+    return {request.header("user-agent") for request in nodes.requests}
+
+
+async def where_requests_go(nodes, opened):
+    async with opened(*nodes.seeds, node_health=None) as client:
+        await client.refresh()
+        del nodes.requests[:]
+        for _ in range(20):
+            await client.list_tables()
+    return {request.host for request in nodes.requests_of("ListTables")}
+
+
+async def where_writes_of_one_key_go(nodes, opened):
+    async with opened(*nodes.seeds, discovery=False) as client:
+        for _ in range(12):
+            await client.put_item(TableName="users", Item=KEY)
+            await trio.testing.wait_all_tasks_blocked()
+    return len({request.host for request in nodes.requests_of("PutItem")[6:]})
+
+
+async def requests_at_a_dead_node(nodes, opened):
+    async with opened(*nodes.seeds, active_interval=3600.0) as client:
+        await client.refresh()
+        await trio.sleep(1)
+        nodes[0].fail_next(Reset(), times=1000)
+        for _ in range(60):
+            await client.list_tables()
+            await trio.testing.wait_all_tasks_blocked()
+    return len(nodes[0].requests_of("ListTables"))
+
+
+async def a_write_away_from_home(nodes, opened):
+    scope = EAST.with_fallback(RoutingScope.cluster())
+    async with opened(*nodes.seeds, routing_scope=scope, node_health=None) as client:
+        for host in nodes.hosts_in("dc1"):
+            nodes[host].stop()
+        await client.refresh()
+        return await lasts(client.put_item(TableName="users", Item=KEY)) is None
+
+
+async def where_a_listed_host_is_dialled(nodes, opened):
+    nodes[0].lists("192.0.2.1")
+    async with opened(nodes[0].url, node_health=None) as client:
+        await client.refresh()
+        return [node.host for node in client.nodes()]
+
+
+async def what_instruments_hear(nodes, opened):
+    del RECORDER.scopes[:]
+    async with opened(*nodes.seeds) as client:
+        await client.refresh()
+        await trio.testing.wait_all_tasks_blocked()
+    return list(RECORDER.scopes)
+
+
+async def signed_regions(nodes, opened):
+    line = await headers(nodes, opened, "authorization", credentials=Credentials("role", "hash"))
+    return line.partition("Credential=")[2].split("/")[2]
+
+
+async def key_ids(nodes, opened):
+    line = await headers(nodes, opened, "authorization")
+    return None if line is None else line.partition("Credential=")[2].split("/")[0]
+
+
+async def headers(nodes, opened, name, **options):
+    async with opened(*nodes.seeds, discovery=False, **options) as client:
+        await client.put_item(TableName="users", Item={**KEY, "text": {"S": "x" * 3000}})
+    return nodes.requests[0].header(name)
+
+
+def header(name):
+    async def observe(nodes, opened):
+        return await headers(nodes, opened, name)
+
+    return observe
+
+
+CASES = [
+    Case(option="active_interval", value=3.0, toml="3.0", observe=refreshes_while_requests_flow, expected=[3, 3]),
+    Case(option="idle_interval", value=25, toml="25", observe=refreshes_while_idle, expected={25}),
+    Case(
+        option="connect_timeout",
+        value=7.0,
+        toml="7.0",
+        observe=dial_of_a_silent_tls_node,
+        expected=(7.0, "ConnectError"),
+        over_sockets=True,
+    ),
+    Case(option="attempt_timeout", value=3.5, toml="3.5", observe=a_silent_node, expected=(3.5, "AttemptTimeoutError")),
+    Case(
+        option="ddl_timeout",
+        value=40.0,
+        toml="40.0",
+        observe=a_silent_schema_change,
+        expected=(40.0, "AttemptTimeoutError"),
+    ),
+    Case(
+        option="operation_timeout",
+        value=20.0,
+        toml="20.0",
+        observe=silent_attempts_together,
+        expected=(20.0, "OperationTimeoutError"),
+    ),
+    Case(option="acquire_timeout", value=4.0, toml="4.0", observe=a_full_pool, expected=(4.0, "PoolTimeoutError")),
+    Case(option="max_connections_per_node", value=5, toml="5", observe=connections_at_one_node, expected=5),
+    Case(option="max_connections", value=7, toml="7", observe=connections_in_all, expected=7),
+    Case(option="idle_connection_lifetime", value=20.0, toml="20.0", observe=an_idle_connection, expected=(1, 0)),
+    Case(option="max_connection_age", value=5.0, toml="5.0", observe=connections_of_requests, expected=[1, 1, 2, 2]),
+    Case(option="max_response_bytes", value=1000, toml="1000", observe=a_large_answer, expected=True),
+    Case(option="discovery", value=False, toml="false", observe=questions_for_nodes, expected=0),
+    Case(
+        option="retry",
+        value=RetryPolicy(max_attempts=3, base_delay=100.0, max_delay=500.0),
+        toml="{ max_attempts = 3, base_delay = 100.0, max_delay = 500.0 }",
+        observe=attempts_at_failing_nodes,
+        expected=(3, "tens of seconds"),
+    ),
+    Case(
+        option="retry",
+        value=RetryPolicy(max_attempts=2, throttled_base_delay=100.0, max_delay=500.0),
+        toml="{ max_attempts = 2, throttled_base_delay = 100.0, max_delay = 500.0 }",
+        observe=attempts_at_throttling_nodes,
+        expected=(2, "tens of seconds"),
+    ),
+    Case(
+        option="retry",
+        value=RetryPolicy(max_attempts=6, base_delay=100.0, max_delay=0.5),
+        toml="{ max_attempts = 6, base_delay = 100.0, max_delay = 0.5 }",
+        observe=attempts_at_failing_nodes,
+        expected=(6, "tenths of a second"),
+    ),
+    Case(option="ambiguous_writes", value="retry", toml='"retry"', observe=a_write_of_unknown_outcome, expected=4),
+    Case(option="user_agent", value="orders/2", toml='"orders/2"', observe=user_agents, expected={"orders/2"}),
+    Case(option="user_agent", value=False, toml="false", observe=user_agents, expected={None}),
+    Case(
+        option="user_agent", value=lambda text: text[:8] + "!", toml=None, observe=user_agents, expected={"scylladb!"}
+    ),
+    Case(
+        option="routing_scope",
+        value=RoutingScope.rack("dc1", "rack2"),
+        toml='{ datacenter = "dc1", rack = "rack2" }',
+        observe=where_requests_go,
+        expected={"10.0.0.3"},
+        topology=FIVE,
+    ),
+    Case(
+        option="key_route_affinity",
+        value=KeyRouteAffinity.any_write(partition_keys={"users": "id"}),
+        toml='{ mode = "any_write", partition_keys = { users = "id" } }',
+        observe=where_writes_of_one_key_go,
+        expected=1,
+    ),
+    Case(
+        option="node_health",
+        value=NodeHealth(active_failure=2),
+        toml="{ active_failure = 2 }",
+        observe=requests_at_a_dead_node,
+        expected=3,  # the first failure is put down to a connection that had been idle
+    ),
+    Case(
+        option="writes_cross_datacenter",
+        value=False,
+        toml="false",
+        observe=a_write_away_from_home,
+        expected=False,
+        topology=FIVE,
+    ),
+    Case(
+        option="address_translator",
+        value={"192.0.2.1": "10.0.0.3"},
+        toml='{ "192.0.2.1" = "10.0.0.3" }',
+        observe=where_a_listed_host_is_dialled,
+        expected=["10.0.0.3"],
+    ),
+    Case(
+        option="instruments",
+        value=(RECORDER,),
+        toml=f'["{__name__}:RECORDER"]',
+        observe=what_instruments_hear,
+        expected=["cluster"],
+    ),
+    Case(
+        option="credentials",
+        value=Credentials("writer", "hash"),
+        toml='{ access_key_id = "writer", secret_access_key = "hash" }',
+        observe=key_ids,
+        expected="writer",
+    ),
+    Case(option="region", value="eu-1", toml='"eu-1"', observe=signed_regions, expected="eu-1"),
+    Case(
+        option="request_compression",
+        value=RequestCompression.deflate(),
+        toml='"deflate"',
+        observe=header("content-encoding"),
+        expected="deflate",
+    ),
+    Case(
+        option="request_compression",
+        value=RequestCompression.gzip(threshold_bytes=2000),
+        toml='{ encoding = "gzip", threshold_bytes = 2000 }',
+        observe=header("content-encoding"),
+        expected="gzip",
+    ),
+    Case(
+        option="response_compression",
+        value=("deflate", "gzip"),
+        toml='"deflate, gzip"',
+        observe=header("accept-encoding"),
+        expected="deflate, gzip",
+    ),
+    Case(
+        option="optimize_headers",
+        value=False,
+        toml="false",
+        observe=header("amz-sdk-request"),
+        expected="attempt=1; max=4",
+    ),
+]
