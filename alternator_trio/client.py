@@ -89,7 +89,7 @@ class Client(Operations):
     def with_options(self, **options: Unpack[OperationOptions]) -> Client:
         """A view of this client whose operations have options of their own, which win over the client's.
 
-        A view shares everything else: connections, nodes, health. It costs a few microseconds; keep it, or make one for
+        A view shares everything else: connections, nodes, health. It costs some ten microseconds; keep it, or make one for
         a single operation.
 
         Args:

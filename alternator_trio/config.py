@@ -6,6 +6,7 @@ refused with the nearest valid name; nothing here does I/O.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import re
@@ -189,6 +190,9 @@ class AlternatorConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", _listed(self.seeds))
         object.__setattr__(self, "seed_nodes", _parse_seeds(self.seeds, discovery=self.discovery))
+        self._check()
+
+    def _check(self) -> None:
         for name in ("active_interval", "idle_interval", "connect_timeout", "attempt_timeout", "ddl_timeout"):
             check_seconds(name, getattr(self, name))
         for name in ("acquire_timeout", "idle_connection_lifetime"):
@@ -245,7 +249,11 @@ class AlternatorConfig:
             if name not in OperationOptions.__annotations__ and name in Options.__annotations__:
                 raise ConfigurationError(f"{name}: it holds for the whole client; give it to open_alternator")
         check_names(options, OperationOptions.__annotations__)
-        return dataclasses.replace(self, **options)
+        changed = copy.copy(self)  # no `replace`: it would parse the seeds again, which costs more than all the rest
+        for name, value in options.items():
+            object.__setattr__(changed, name, value)
+        changed._check()  # noqa: SLF001  # its own kind
+        return changed
 
     @classmethod
     def build(cls, seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options) -> AlternatorConfig:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Unpack, cast
@@ -127,6 +126,8 @@ def _from_file(file: Path, table: str, environ: Mapping[str, str]) -> dict[str, 
 
 
 def _document(file: Path) -> Mapping[str, object]:
+    import tomllib  # noqa: PLC0415  # most clients read no file
+
     problem = "it is not UTF-8 text"  # raised outside of the handlers: such errors can quote the file, and its secrets
     try:
         return tomllib.loads(file.expanduser().read_text(encoding="utf-8"))
@@ -154,6 +155,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str
 
 def _value_of(name: str, text: str) -> object:
     """A variable's text as TOML has it behind an equals sign; what is no TOML is the text that it is."""
+    import tomllib  # noqa: PLC0415  # as above
+
     text = text.strip()
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
