@@ -89,8 +89,8 @@ class Client(Operations):
     def with_options(self, **options: Unpack[OperationOptions]) -> Client:
         """A view of this client whose operations have options of their own, which win over the client's.
 
-        A view shares everything else: connections, nodes, health. It costs some ten microseconds; keep it, or make one for
-        a single operation.
+        A view shares everything else: connections, nodes, health. It costs some ten microseconds; keep it, or make one
+        for a single operation.
 
         Args:
             options: See `AlternatorConfig`; those that can differ from operation to operation.
