@@ -306,13 +306,14 @@ class DataPath:
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
         """Seconds to wait before the next attempt; raises when there is to be none."""
         self._router.went_wrong(request, error)
-        situation = request.fail(node, error)
+        now = trio.current_time()
+        situation = request.fail(node, error, now)
         verdict = decide(situation, request.config.retry, self._rng)
         if verdict == "indeterminate":
             raise request.indeterminate("a repetition could change it") from error
         if verdict == "give up":
             raise error
-        if trio.current_time() + verdict.delay >= request.deadline:
+        if now + verdict.delay >= request.deadline:
             error.add_note(f"not tried again: a pause of {verdict.delay:.3g} s would outlast operation_timeout")
             raise error
         if not self._quota.take(verdict.cost):

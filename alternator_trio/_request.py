@@ -1,7 +1,8 @@
 """What one logical request carries from attempt to attempt, and what its failures amount to.
 
 Rules: nothing here waits or sends; an error that leaves a request says its operation, its node, its attempts, and
-whether a write may have happened.
+whether a write may have happened. Refused connections do not count as attempts, for as long as one dial may take, where
+health is about to hand the traffic over to another scope: a rack that dies would fail its few callers until then.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Request:
     __slots__ = (
         "_failures",
         "_identity",
+        "_refused_from",
         "attempts",
         "body",
         "config",
@@ -98,6 +100,7 @@ class Request:
         self.keyed_table: str | None = None
         self.unknown_outcome = False
         self._failures: list[Failure] = []
+        self._refused_from: float | None = None
         self._identity: str | None = None
 
     @property
@@ -135,12 +138,13 @@ class Request:
             compressed=self._is_compressed,
         )
 
-    def fail(self, node: Node, error: AlternatorError) -> Situation:
+    def fail(self, node: Node, error: AlternatorError, now: float) -> Situation:
         """Note how an attempt failed, and say where the request stands.
 
         Args:
             node: Where the attempt went.
             error: How it failed.
+            now: Trio's clock.
 
         Raises:
             IndeterminateWriteError: The answer is a refusal that an earlier attempt may have brought about.
@@ -157,7 +161,7 @@ class Request:
         self.unknown_outcome = self.unknown_outcome or unknown
         return Situation(
             failure=failure,
-            attempts=self.attempts,
+            attempts=self.attempts - self._uncounted(now),
             retries_of_failure=before,
             unknown_outcome=unknown,
             repeatable=not unknown or repeat_anyway or is_repeatable(self.operation, self.parameters),
@@ -180,6 +184,18 @@ class Request:
         if error.node is None and self.node is not None:
             error.node = self.node.endpoint
         error.may_have_happened = not self.is_read and (self.unknown_outcome or error.may_have_happened)
+
+    def _uncounted(self, now: float) -> int:
+        """The refused connections that do not count; once the time for them is over, all do."""
+        refused = self._failures.count(Failure.CONNECT)
+        config = self.config
+        is_watched = config.discovery and config.node_health is not None
+        has_fallback = len(config.routing_scope.chain) > 1
+        if not (refused and is_watched and has_fallback and config.retry.max_attempts > 1):
+            return 0
+        if self._refused_from is None:
+            self._refused_from = now
+        return refused if now < self._refused_from + config.connect_timeout else 0
 
     @property
     def _is_compressed(self) -> bool:

@@ -36,7 +36,8 @@ class RetryPolicy:
     """How often and how fast an operation is tried again (AWS's 2026 standard for DynamoDB).
 
     Attributes:
-        max_attempts: All tries of one operation, the first one included; at least 1.
+        max_attempts: All tries of one operation, the first one included; at least 1. Refused connections may not count:
+            see "Retries" in the documentation.
         base_delay: Seconds; the n-th backoff is drawn from 0 to ``min(base_delay * 2**n, max_delay)``.
         throttled_base_delay: Seconds; takes the place of ``base_delay`` after a throttling answer.
         max_delay: Seconds; the ceiling of one backoff, also of what a server's Retry-After asks for.

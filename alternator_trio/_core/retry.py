@@ -90,7 +90,7 @@ class Situation:
 
     Attributes:
         failure: How the attempt failed.
-        attempts: Attempts begun so far, this one included.
+        attempts: Attempts that count, this one included.
         retries_of_failure: How often this request failed in the same way before.
         unknown_outcome: Whether the attempt may have taken effect.
         repeatable: Whether a repetition cannot change the outcome.
