@@ -25,7 +25,7 @@ from alternator_trio._request import Request
 from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published, Reply, ask
 from alternator_trio._transport.connection import Connection
-from alternator_trio._transport.native import NativeTransport
+from alternator_trio._transport.transport import Transport
 from alternator_trio._wire.compression import compress
 from alternator_trio._wire.http_request import RequestWriter, sdk_lines
 from alternator_trio._wire.http_response import HttpResponse
@@ -68,7 +68,7 @@ class DataPath:
         self,
         config: AlternatorConfig,
         *,
-        transport: NativeTransport,
+        transport: Transport,
         live: Published[LiveNodes],
         router: Router,
         activity_from: Published[float],

@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
@@ -52,7 +52,9 @@ from alternator_trio._supervision import (
     open_block,
     supervise,
 )
+from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.dialing import Dial, TcpDialer
+from alternator_trio._transport.httpx_lease import HttpxLease
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
 from alternator_trio._wire.http_request import RequestWriter
@@ -61,6 +63,9 @@ from alternator_trio.errors import AlternatorError, ClientClosedError, ClientSto
 from alternator_trio.instruments import Notifier
 from alternator_trio.nodes import canonical_host, host_problem
 from alternator_trio.user_agent import user_agent_text
+
+if TYPE_CHECKING:
+    from alternator_trio._transport.httpx_transport import OverHttpx
 
 __all__ = ["Runtime", "open_runtime"]
 
@@ -105,11 +110,14 @@ class Runtime:
             max_age=config.max_connection_age,
             acquire_timeout=config.acquire_timeout,
             alarm=self.dispatcher_inbox.wake_by,
+            connection=Connection if config.transport == "native" else HttpxLease,
         )
+        self._over_httpx = None if config.transport == "native" else _over_httpx(config, self.pools)
         self.quota = RetryQuota()
         self.data_path = DataPath(
             config,
-            transport=NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
+            transport=self._over_httpx
+            or NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
             live=self.live,
             router=Router(
                 config,
@@ -160,9 +168,13 @@ class Runtime:
         """End what goes on outside the block, at once and without waiting for the network."""
         self.data_path.close()
         self.pools.close()
+        if self._over_httpx is not None:
+            self._over_httpx.close()
 
     def start(self, block: Block) -> None:
         """Start the actors, in order."""
+        if self._over_httpx is not None:
+            block.start_service("exchanges over httpx", self._over_httpx.run)
         # No actor needs to run before another: their inboxes are open and their snapshots published already.
         registry = NodeRegistry(
             self.registry_inbox,
@@ -229,6 +241,12 @@ class Runtime:
 
     async def _describe_table(self, table: str) -> Mapping[str, object]:
         return await self.data_path.perform_once("DescribeTable", {"TableName": table})
+
+
+def _over_httpx(config: AlternatorConfig, pools: Pools) -> OverHttpx:
+    from alternator_trio._transport.httpx_transport import over_httpx  # noqa: PLC0415  # httpx takes its time to import
+
+    return over_httpx(config, pools)
 
 
 def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:

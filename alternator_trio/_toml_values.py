@@ -19,6 +19,7 @@ from alternator_trio.credentials import Credentials
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.routing import AffinityMode, KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.transports import HttpxTransport
 
 __all__ = ["Place", "read_value"]
 
@@ -81,6 +82,11 @@ def _node_health(value: object, place: Place) -> object:
 def _request_compression(value: object, place: Place) -> object:
     del place
     return _record(RequestCompression, {"encoding": value} if isinstance(value, str) else value)
+
+
+def _transport(value: object, place: Place) -> object:
+    del place
+    return value if isinstance(value, str) else _record(HttpxTransport, value)
 
 
 def _routing_scope(value: object, place: Place) -> object:
@@ -241,4 +247,5 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "credentials": _credentials,
     "request_compression": _request_compression,
     "response_compression": _names,
+    "transport": _transport,
 }

@@ -21,6 +21,7 @@ from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.transports import TransportChoice, check_transport
 from alternator_trio.user_agent import UserAgent, check_user_agent
 
 __all__ = ["AlternatorConfig", "OperationOptions", "Options", "RetryPolicy"]
@@ -91,6 +92,7 @@ class Options(TypedDict, total=False):
     request_compression: RequestCompression | None
     response_compression: ResponseEncodings
     optimize_headers: bool
+    transport: TransportChoice
 
 
 class OperationOptions(TypedDict, total=False):
@@ -148,6 +150,8 @@ class AlternatorConfig:
         request_compression: How bodies of requests are compressed; None: not at all.
         response_compression: The encodings that answers may come in, the preferred one first; empty: none is asked for.
         optimize_headers: True: only the headers that Alternator needs; False: also those that AWS's SDKs send.
+        transport: What carries requests: ``"native"``, ``"httpx"``, an `HttpxTransport`, or the user's own
+            ``httpx.AsyncClient``, which stays open.
 
     Raises:
         ConfigurationError: A value or a seed is wrong; the message names it.
@@ -186,6 +190,7 @@ class AlternatorConfig:
     request_compression: RequestCompression | None = None
     response_compression: ResponseEncodings = ()
     optimize_headers: bool = True
+    transport: TransportChoice = "native"
     seed_nodes: tuple[Node, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -225,6 +230,7 @@ class AlternatorConfig:
         if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
             raise ConfigurationError(f"tls: {type(self.tls).__name__} is no ssl.SSLContext")
         check_user_agent(self.user_agent)
+        check_transport(self.transport, has_tls=self.tls is not None)
 
     def _check_together(self) -> None:
         """Refuse options that have no effect beside the others: whoever gives one believes that it has."""

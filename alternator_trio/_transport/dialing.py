@@ -56,7 +56,7 @@ class TcpDialer:
         try:
             stream = await trio.open_tcp_stream(node.host, node.port)
         except OSError as error:
-            raise ConnectError(f"cannot connect: {_reason(error)}", node=node.endpoint) from error
+            raise ConnectError(f"cannot connect: {reason(error)}", node=node.endpoint) from error
         if node.scheme == "http":
             # Trio's socket adds a schedule point to every send; its file descriptor does as well without it.
             return SocketWire(socket.socket(fileno=stream.socket.detach()))
@@ -71,7 +71,7 @@ class TcpDialer:
             await secured.do_handshake()
             ready = True
         except (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError, OSError) as error:
-            raise TlsError(f"the TLS handshake failed: {_reason(error)}", node=node.endpoint) from error
+            raise TlsError(f"the TLS handshake failed: {reason(error)}", node=node.endpoint) from error
         finally:
             if not ready:
                 stream.socket.close()
@@ -84,14 +84,14 @@ class TcpDialer:
         return self._tls
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What lies at the bottom: of Trio's wrapper the cause, of happy eyeballs' group each failure."""
     if isinstance(error, trio.BrokenResourceError) and error.__cause__ is not None:
-        return _reason(error.__cause__)
+        return reason(error.__cause__)
     cause: object = error.__cause__
     if isinstance(error, OSError) and isinstance(cause, BaseExceptionGroup):
         attempts = cast("BaseExceptionGroup[BaseException]", cause).exceptions
-        return "; ".join(dict.fromkeys(map(_reason, attempts)))
+        return "; ".join(dict.fromkeys(map(reason, attempts)))
     if isinstance(error, ssl.SSLError):
         return _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else _SSL_DECORATION.sub("", str(error))
     if isinstance(error, OSError) and error.strerror:

@@ -53,6 +53,7 @@ class Pools:
         idle_lifetime: Seconds after which an idle connection is closed.
         max_age: Seconds after which a connection is not used again; None: no limit.
         acquire_timeout: Seconds that `wait` waits; `sweep` ends it.
+        connection: Makes a connection, or what stands for one in another transport.
         alarm: Told the time (Trio's clock) by which `sweep` is to be called.
     """
 
@@ -65,6 +66,7 @@ class Pools:
         max_age: float | None,
         acquire_timeout: float,
         alarm: Callable[[float], None],
+        connection: Callable[[Node, float], Connection] = Connection,
     ) -> None:
         self._capacity = Capacity(per_node=per_node, total=total)
         self._idle: dict[Node, collections.deque[Connection]] = {}  # the oldest first
@@ -74,6 +76,7 @@ class Pools:
         self._max_age = math.inf if max_age is None else max_age
         self._acquire_timeout = acquire_timeout
         self._alarm = alarm
+        self._make = connection
         self._alarm_at = math.inf
         self._even_from = -math.inf
         self._kept: frozenset[Node] | None = None
@@ -267,7 +270,7 @@ class Pools:
     def _new(self, node: Node, now: float) -> Connection:
         self._capacity.take(node)
         left = self._kept is not None and node not in self._kept
-        connection = Connection(node, _AT_ONCE if left else now + self._max_age)
+        connection = self._make(node, _AT_ONCE if left else now + self._max_age)
         self._leased[connection] = None
         return connection
 
