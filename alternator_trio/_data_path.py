@@ -20,7 +20,7 @@ import trio
 from alternator_trio._actors.messages import Activity, DiscoveryMessage, RefreshWanted
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.query_plan import QueryPlan, RoundRobinPlan
-from alternator_trio._core.retry import RetryQuota, decide
+from alternator_trio._core.retry import QUOTA_TOKENS, RetryQuota, decide
 from alternator_trio._request import Request
 from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published, Reply, ask
@@ -268,7 +268,7 @@ class DataPath:
     def _succeed(self, request: Request, node: Node, response: HttpResponse) -> dict[str, object]:
         if request.is_schema_change:
             self._router.schema_changed(request)
-        if request.spent:
+        if self._quota.tokens < QUOTA_TOKENS:
             self._quota.refund(request.spent)
         try:
             result = read_result(

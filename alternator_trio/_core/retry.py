@@ -22,6 +22,7 @@ __all__ = ["Failure", "Retry", "RetryQuota", "Situation", "Verdict", "decide", "
 QUOTA_TOKENS: Final = 500
 RETRY_COST: Final = 14
 THROTTLED_COST: Final = 5
+SUCCESS_REFUND: Final = 1
 _MAX_EXPONENT: Final = 32
 
 _THROTTLING: Final = frozenset(
@@ -137,7 +138,10 @@ def has_unknown_outcome(failure: Failure) -> bool:
 
 
 class RetryQuota:
-    """Tokens that retries take and successes bring back, shared by all requests of a client."""
+    """Tokens that retries take and successes bring back, shared by all requests of a client.
+
+    A success without retries brings one: what the retries of failed requests have taken comes back in no other way.
+    """
 
     __slots__ = ("tokens",)
 
@@ -152,8 +156,8 @@ class RetryQuota:
         return True
 
     def refund(self, cost: int) -> None:
-        """Give back what the retries of a request took that came to succeed."""
-        self.tokens = min(QUOTA_TOKENS, self.tokens + cost)
+        """Give back what the retries of a request took that came to succeed; one token if there were none."""
+        self.tokens = min(QUOTA_TOKENS, self.tokens + (cost or SUCCESS_REFUND))
 
 
 def _delay(situation: Situation, policy: RetryPolicy, rng: Randomness) -> float:

@@ -7,7 +7,7 @@ import json
 import pytest
 import trio
 
-from alternator_trio import IndeterminateWriteError, OperationTimeoutError, RetryPolicy, ServiceError
+from alternator_trio import ClientClosedError, IndeterminateWriteError, OperationTimeoutError, RetryPolicy, ServiceError
 from alternator_trio.testing import Answer, Hang
 from tests.scripted_nodes import ScriptedNodes, answer_json
 
@@ -108,6 +108,26 @@ async def test_a_used_up_quota_is_said(autojump_clock, nodes):
     assert any("retry quota" in note for note in caught.value.__notes__)
 
 
+async def test_a_used_up_quota_recovers(autojump_clock, nodes):
+    """After an outage each success brings a token back: retries come back with the service."""
+    everywhere(nodes, Answer(status=503), times=1000)
+    async with nodes.open_client() as client:
+        for _ in range(20):
+            with pytest.raises(ServiceError):
+                await client.get_item(**KEY)
+        for node in nodes:
+            node.clear_faults()
+        left = client.statistics().retry_tokens
+        for _ in range(14):
+            await client.get_item(**KEY)
+        assert client.statistics().retry_tokens == left + 14
+        everywhere(nodes, Answer(status=503))
+        nodes[0].clear_faults()
+        for _ in range(3):  # one of them meets the sick node, or two
+            await client.get_item(**KEY)
+        assert client.statistics().failed == 20
+
+
 @pytest.mark.parametrize("status", [501, 505, 599, 204])
 async def test_an_odd_answer_to_a_counter_is_of_unknown_outcome(autojump_clock, nodes, status):
     """Neither a result nor a refusal: the write may have happened, and is not repeated."""
@@ -118,3 +138,41 @@ async def test_an_odd_answer_to_a_counter_is_of_unknown_outcome(autojump_clock, 
             await client.update_item(**COUNT_UP)
     assert len(nodes.requests_of("UpdateItem")) == 1
     assert isinstance(caught.value.__cause__, ServiceError)
+
+
+async def test_many_that_are_cancelled_in_their_pause_leave_nothing(autojump_clock, nodes):
+    """As many as the quota has tokens for, all in the same tick: no connection, no failure; the next one is served."""
+    everywhere(nodes, Answer(status=503, headers=WAIT_3), times=100)
+    async with nodes.open_client() as client:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                for _ in range(35):
+                    nursery.start_soon(lambda: client.get_item(**KEY))
+                await trio.sleep(1.0)
+                assert (client.statistics().connections_leased, client.statistics().waiting) == (0, 0)
+                scope.cancel()
+        assert len(nodes.requests_of("GetItem")) == 35
+        for node in nodes:
+            node.clear_faults()
+        await client.get_item(**KEY)
+        assert (client.statistics().connections_leased, client.statistics().failed) == (0, 0)
+
+
+async def test_a_client_that_is_closed_in_a_pause_ends_it(autojump_clock, nodes):
+    """An operation in a task outside the block is told so at once, and that its write may have happened."""
+    for node in nodes:
+        node.fail_next(Answer(status=503, headers=(("Retry-After", "15"),)))
+    errors = []
+
+    async def put(client):
+        try:
+            await client.put_item(TableName="users", Item=KEY["Key"])
+        except ClientClosedError as error:
+            errors.append((error.may_have_happened, error.attempts, trio.current_time() - started))
+
+    async with trio.open_nursery() as nursery:
+        started = trio.current_time()
+        async with nodes.open_client() as client:
+            nursery.start_soon(put, client)
+            await trio.sleep(1.0)
+    assert errors == [(True, 1, pytest.approx(1.0))]

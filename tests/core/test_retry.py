@@ -200,6 +200,15 @@ def test_what_is_free_costs_nothing_even_without_tokens():
     assert not quota.take(1)
 
 
+def test_what_failed_requests_took_comes_back_with_successes():
+    """One token with each success that needed no retry: else a quota that was used up once would stay so."""
+    quota = RetryQuota(tokens=0)
+    for _ in range(RETRY_COST):
+        assert not quota.take(RETRY_COST)
+        quota.refund(0)
+    assert quota.take(RETRY_COST)
+
+
 def test_a_refund_does_not_make_tokens():
     """The quota is never fuller than at first."""
     quota = RetryQuota()
