@@ -135,8 +135,11 @@ class Connection:
         assert wire is not None  # noqa: S101  # dialled before
         # The last moment at which a cancellation leaves the connection as it is.
         await trio.lowlevel.checkpoint_if_cancelled()
-        self.sent = True
         self.exchanges += 1
+        if self.exchanges == 1 and wire.peek() is Peek.STRAY:
+            self._clean = self.sent = False
+            raise ProtocolError("an answer came before the request was sent", node=self.node.endpoint)
+        self.sent = True
         self._clean = False
         self._reader = None  # until the answer has begun
         try:

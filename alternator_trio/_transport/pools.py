@@ -23,7 +23,6 @@ from alternator_trio.nodes import Node
 __all__ = ["PoolStatistics", "Pools"]
 
 _AT_ONCE: Final = -math.inf
-PEEK_AFTER: Final = 0.1  # seconds idle; before that a look costs more than it finds
 EVEN_OUT_INTERVAL: Final = 0.02  # seconds from one connection that is closed for another node's sake to the next
 
 
@@ -173,7 +172,7 @@ class Pools:
             self._serve_slot(connection)
 
     def doubt(self, node: Node) -> None:
-        """A connection to ``node`` has broken: look at its idle ones, however short they have been idle."""
+        """A connection to ``node`` has broken: look at its idle ones now."""
         idle = self._idle.pop(node, None)
         if idle is None:
             return
@@ -255,9 +254,8 @@ class Pools:
         if now >= connection.retire_at:
             self._drop(connection)
             return False
-        if now - connection.idle_since <= PEEK_AFTER:
-            return True
-        # `sweep` may be late: a process that was suspended wakes to connections that nothing remembers.
+        # `sweep` may be late: a process that was suspended wakes to connections that nothing remembers. Others are
+        # looked at however short they were idle: with a stray answer in them, every answer would be another's.
         seen = connection.peek() if now < self._expiry(connection) else None
         if seen is Peek.QUIET:
             return True

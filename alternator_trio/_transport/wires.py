@@ -8,6 +8,7 @@ much as a quarter of the whole exchange).
 from __future__ import annotations
 
 import enum
+import select
 import socket
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -62,12 +63,13 @@ class Wire(Protocol):
 class SocketWire:
     """A connected TCP socket. Takes it over: the wire closes it."""
 
-    __slots__ = ("_sock", "_without_look")
+    __slots__ = ("_has_news", "_sock", "_without_look")
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._without_look = 0
+        self._has_news = _poll_of(sock)
 
     async def send(self, data: bytes) -> None:
         """Send all of it; a checkpoint only when the kernel's buffer is full."""
@@ -107,8 +109,8 @@ class SocketWire:
                 continue
 
     def peek(self) -> Peek:
-        """Look at the socket (1 µs)."""
-        return _peek(self._sock)
+        """Look at the socket (0.5 µs where it is quiet)."""
+        return _peek(self._sock) if self._has_news(0) else Peek.QUIET
 
     def close(self) -> None:
         """Close at once, waking whoever waits."""
@@ -131,19 +133,23 @@ class StreamWire:
         stream: What to send and receive on; the wire takes it over.
         close: Closes it synchronously, from below where it is layered (its ``aclose`` may wait for the peer).
         sock: The socket at the bottom, to peek at; None where there is none.
+        unread: How many bytes have left the socket and were not yet received: of records after the last one.
     """
 
-    __slots__ = ("_close", "_sock", "_stream", "_used")
+    __slots__ = ("_close", "_has_news", "_sock", "_stream", "_unread", "_used")
 
     def __init__(
         self,
         stream: trio.abc.Stream,
         close: Callable[[], None],
         sock: trio.socket.SocketType | None = None,
+        unread: Callable[[], int] = lambda: 0,
     ) -> None:
         self._stream = stream
         self._close = close
         self._sock = sock
+        self._unread = unread
+        self._has_news = _poll_of(sock) if sock is not None else None
         self._used = False
 
     async def send(self, data: bytes) -> None:
@@ -158,7 +164,9 @@ class StreamWire:
 
     def peek(self) -> Peek:
         """Look at the socket below. Bytes on a TLS 1.3 connection that was never read may be session tickets."""
-        if self._sock is None:
+        if self._unread():
+            return Peek.STRAY
+        if self._sock is None or self._has_news is None or not self._has_news(0):
             return Peek.QUIET
         seen = _peek_below(self._sock)
         return Peek.QUIET if seen is Peek.STRAY and not self._used else seen
@@ -166,6 +174,13 @@ class StreamWire:
     def close(self) -> None:
         """Close at once, from below."""
         self._close()
+
+
+def _poll_of(sock: socket.socket | trio.socket.SocketType) -> Callable[[int], object]:
+    """Tells, without the price of an exception, whether anything is to be seen on a socket."""
+    poller = select.poll()
+    poller.register(sock.fileno(), select.POLLIN)
+    return poller.poll
 
 
 def _peek(sock: socket.socket) -> Peek:

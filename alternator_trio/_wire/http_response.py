@@ -22,6 +22,7 @@ __all__ = ["HttpResponse", "MalformedResponseError", "ResponseReader", "Response
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_INTERIM_RESPONSES: Final = 16
 _MAX_CHUNK_OVERHEAD: Final = 16  # bytes of framing per byte of body that a peer may spend, beyond a head's worth
+_MAX_PIECES: Final = 16  # of one receive: a piece of two bytes takes fifty, and tiny chunks would multiply a body
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _BEGINNING: Final = b"HTTP/1."
 _NO_HEAD: Final = "the head is not HTTP/1.1"
@@ -212,6 +213,7 @@ class ResponseReader:
         if not data:
             return None
         assert self._parser is not None  # noqa: S101  # made with the head
+        pieces = len(self._body)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -219,6 +221,8 @@ class ResponseReader:
                 raise MalformedResponseError(f"the chunked body is malformed: {error}") from error
             self._overrun = True  # what follows the answer is no HTTP
         self._received += len(data)
+        if len(self._body) - pieces > _MAX_PIECES:
+            self._body[pieces:] = [b"".join(self._body[pieces:])]
         tail = self._tail = (self._tail + data[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         if self._body_length > self._max_body:
             raise ResponseTooLargeError(f"a body of more than {self._max_body} bytes")

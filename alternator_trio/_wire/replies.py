@@ -33,6 +33,7 @@ _MAX_ERROR_BYTES: Final = 2**20  # what an error may unpack to: the item of a fa
 _NOT_JSON: Final = "Parsing JSON failed"
 # No more words: a node whose SSTables are broken speaks of deflate and zlib, and another node may be well.
 _ENCODINGS: Final = re.compile(r"content-encoding|\bgzip\b", re.IGNORECASE)
+_MAX_MESSAGE: Final = 8 * 1024  # what is longer is for nobody to read, and would be in every log
 
 
 class UnreadableReplyError(ValueError):
@@ -164,7 +165,7 @@ def _message(members: Mapping[str, object], body: bytes) -> str:
     for name in ("message", "Message"):
         text = members.get(name)
         if isinstance(text, str):
-            return text
+            return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
     if members:
         return "no message"
     text = body[: _MAX_TEXT * 4].decode("utf-8", "replace").strip()

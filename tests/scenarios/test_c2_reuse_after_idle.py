@@ -10,7 +10,7 @@ from alternator_trio.testing import CountingProxy
 from tests.scenarios.cancellation import cancel_in_the_middle
 
 LIFETIME = 0.6  # seconds; generous against pauses of a third, on a busy machine
-PAUSE = LIFETIME / 3  # longer than the 100 ms after which a connection is looked at before it is used
+PAUSE = LIFETIME / 3
 KEY = {"id": {"S": "ada"}}
 
 

@@ -6,12 +6,12 @@ import pytest
 import trio
 
 from alternator_trio._transport.connection import Connection, Ending
-from alternator_trio._transport.pools import EVEN_OUT_INTERVAL, PEEK_AFTER
+from alternator_trio._transport.pools import EVEN_OUT_INTERVAL
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ClientClosedError
 from tests.transport.pool_world import RING, A, B, C, PoolWorld
 
-LATER = PEEK_AFTER + 0.01
+LATER = 0.01
 
 
 async def idle(world: PoolWorld, *nodes, at: float = 0.0) -> list[Connection]:
@@ -82,19 +82,12 @@ async def test_a_lease_that_was_never_dialled_frees_its_slot():
 # The look before reuse
 
 
-async def test_a_connection_just_used_is_not_looked_at():
-    """Up to 100 ms a look costs more than it finds."""
+@pytest.mark.parametrize("idle_for", [0.0, LATER, 59.0])
+async def test_a_quiet_connection_is_reused(idle_for):
+    """One look, however short it was idle, and it is leased."""
     world = PoolWorld()
     (connection,) = await idle(world, A)
-    assert world.pools.take(A, PEEK_AFTER) is connection
-    assert world.wires[0].looks == 0
-
-
-async def test_a_quiet_connection_is_reused():
-    """One look, after 100 ms, and it is leased."""
-    world = PoolWorld()
-    (connection,) = await idle(world, A)
-    assert world.pools.take(A, LATER) is connection
+    assert world.pools.take(A, idle_for) is connection
     assert world.wires[0].looks == 1
 
 
@@ -131,7 +124,7 @@ async def test_stray_bytes_discard_their_connection_alone():
     ],
 )
 async def test_a_node_in_doubt_has_its_idle_connections_looked_at_now(shows, left):
-    """After one connection has broken the others are not trusted for having been idle for less than 100 ms."""
+    """After one connection has broken the others are looked at without waiting for their lease."""
     world = PoolWorld()
     connections = await idle(world, *[A] * len(shows), B)
     for wire, peek in zip(world.wires, shows, strict=False):

@@ -15,7 +15,7 @@ import trio.testing
 
 from alternator_trio._transport.dialing import TcpDialer
 from alternator_trio._transport.native import NativeTransport
-from alternator_trio._transport.pools import PEEK_AFTER, Pools
+from alternator_trio._transport.pools import Pools
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import AttemptTimeoutError, ConnectionLostError
 from alternator_trio.nodes import Node
@@ -122,8 +122,8 @@ async def test_a_server_that_breaks_off_a_large_request_is_an_error_not_a_wait()
         assert transport.pools.used == 0
 
 
-async def test_a_restarted_node_costs_one_lost_request_not_one_for_each_connection():
-    """Ten connections that were used a moment ago, too short for a look: one request finds out for all of them."""
+async def test_a_restarted_node_costs_no_request():
+    """Ten connections that were used a moment ago: the look at the first finds out for all of them."""
     async with serving(answering(ANSWER)) as (server, transport):
         now = trio.current_time()
         leases = [transport.pools.take(server.node, now) for _ in range(10)]
@@ -131,34 +131,15 @@ async def test_a_restarted_node_costs_one_lost_request_not_one_for_each_connecti
             assert lease is not None
             await transport.attempt(lease, REQUEST, trio.current_time(), 12.0, 100)
         await server.restart()
-        lost = 0
         for _ in range(10):
-            for connections in transport.pools._idle.values():
-                for connection in connections:
-                    connection.idle_since = trio.current_time()  # whatever the machine's speed
-            try:
-                await attempt(server, transport)
-            except ConnectionLostError:
-                lost += 1
-        assert lost == 1
+            assert (await attempt(server, transport)).status == 200
+        assert server.accepted == 11
         assert transport.pools.statistics() == (1, 0, 0)
-
-
-async def test_a_restarted_node_costs_nothing_once_connections_are_idle():
-    """After 100 ms each lease is looked at before it is used."""
-    async with serving(answering(ANSWER)) as (server, transport):
-        await attempt(server, transport)
-        await server.restart()
-        for connections in transport.pools._idle.values():
-            for connection in connections:
-                connection.idle_since -= PEEK_AFTER * 2
-        assert (await attempt(server, transport)).status == 200
-        assert server.accepted == 2
 
 
 @pytest.mark.parametrize("request_bytes", [REQUEST, LARGE_REQUEST], ids=["small", "large"])
 async def test_a_request_that_the_kernel_refuses_has_not_happened(request_bytes):
-    """The connection was reset while it was idle, too short for a look: the send fails whole, and nothing was sent."""
+    """The connection was reset between the look at it and its use: the send fails whole, and nothing was sent."""
 
     async def answer_and_reset(stream: trio.SocketStream) -> None:
         await read_request(stream)
@@ -169,13 +150,13 @@ async def test_a_request_that_the_kernel_refuses_has_not_happened(request_bytes)
     wanted = trio.Event()
     async with serving(answer_and_reset) as (server, transport):
         await attempt(server, transport)
-        (connections,) = transport.pools._idle.values()
+        lease = transport.pools.take(server.node, trio.current_time())
+        assert lease is not None
         wanted.set()
-        while connections[0].peek() is Peek.QUIET:
+        while lease.peek() is Peek.QUIET:
             await trio.sleep(0.001)
-        connections[0].idle_since = trio.current_time()
         with pytest.raises(ConnectionLostError, match=r"[Rr]eset|[Bb]roken") as caught:
-            await attempt(server, transport, request_bytes)
+            await transport.attempt(lease, request_bytes, trio.current_time(), 12.0, 100)
         assert not caught.value.may_have_happened
         assert transport.pools.used == 0
 
