@@ -136,7 +136,7 @@ def _credentials(value: object, place: Place) -> object:
     table = _table(value, ("profile", "file", parts[0], *secrets), '"environment", or a table')
     if "profile" in table or "file" in table:
         _check_alone(table, ("profile", "file"))
-        file = None if "file" not in table else place.directory / _text("file", table["file"])
+        file = None if "file" not in table else place.directory / Path(_text("file", table["file"])).expanduser()
         profile = None if "profile" not in table else _text("profile", table["profile"])
         return Credentials.from_shared_file(profile, file, place.environ)
     key_id, secret, token = (_secret(table, part, place) for part in parts)
@@ -155,13 +155,13 @@ def _secret(table: Mapping[str, object], name: str, place: Place) -> str | None:
         if not place.environ.get(text):
             raise ConfigurationError(f"{given[0]}: environment variable {text} is not set, or empty")
         return place.environ[text]
-    return _contents(given[0], place.directory / text) if given[0].endswith("_file") else text
+    return _contents(given[0], place.directory / Path(text).expanduser()) if given[0].endswith("_file") else text
 
 
 def _contents(key: str, file: Path) -> str:
     problem = "it is not UTF-8 text"  # raised outside of the handler: that error quotes bytes of the file
     try:
-        return file.expanduser().read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except OSError as error:
         problem = error.strerror or type(error).__name__
     except UnicodeDecodeError:

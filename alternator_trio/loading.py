@@ -88,7 +88,7 @@ def load(
     variables = os.environ if environ is None else environ
     chosen: dict[str, tuple[object, str]] = {}
     if file is not None:
-        chosen |= _from_file(Path(file), table, variables)
+        chosen |= _from_file(Path(file).expanduser(), table, variables)
     chosen |= _from_environment(variables)
     chosen |= {name: (value, "argument") for name, value in options.items()}
     if seeds:
@@ -130,7 +130,7 @@ def _document(file: Path) -> Mapping[str, object]:
 
     problem = "it is not UTF-8 text"  # raised outside of the handlers: such errors can quote the file, and its secrets
     try:
-        return tomllib.loads(file.expanduser().read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         problem = error.strerror or type(error).__name__
     except UnicodeDecodeError:
