@@ -12,6 +12,7 @@ from alternator_trio import (
     AlternatorConfig,
     ConfigurationError,
     Credentials,
+    HttpxTransport,
     Instrument,
     KeyRouteAffinity,
     NodeHealth,
@@ -127,6 +128,8 @@ VALUES = [
     ("response_compression", '["gzip", "deflate"]', ("gzip", "deflate")),
     ("response_compression", '"gzip,deflate"', ("gzip", "deflate")),
     ("response_compression", '"none"', ()),
+    ("transport", '"httpx"', "httpx"),
+    ("transport", "{ http2 = false }", HttpxTransport(http2=False)),
     ("credentials", '"none"', None),
     ("credentials", '{ access_key_id = "role", secret_access_key = "s" }', Credentials("role", "s")),
     (

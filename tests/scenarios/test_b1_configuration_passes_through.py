@@ -13,9 +13,10 @@ import random
 
 import pytest
 
-from alternator_trio import AlternatorConfig, Client, RetryPolicy, Tls, TlsError, load_config, open_alternator
+from alternator_trio import AlternatorConfig, Client, RetryPolicy, TlsError, load_config, open_alternator
 from alternator_trio._runtime import open_runtime
 from alternator_trio.config import OperationOptions
+from tests.http2_node import http2_node
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scenarios.option_effects import CASES
 from tests.scripted_nodes import ScriptedNodes
@@ -107,7 +108,7 @@ async def test_b1_without_the_option_something_else_is_seen(autojump_clock, monk
 
 def test_b1_every_option_has_a_case():
     """A new option gets one; these have tests of their own, below."""
-    assert {case.option for case in CASES} | {"seeds", "tls"} == OPTIONS
+    assert {case.option for case in CASES} | {"seeds", "tls", "transport"} == OPTIONS
 
 
 @pytest.mark.parametrize("way", ["arguments", "file", "environment"])
@@ -125,35 +126,37 @@ async def test_b1_seeds_are_the_nodes_that_are_asked_first(autojump_clock, monke
         assert nodes.requests[0].host == "10.0.0.2"
 
 
-def tls_by_options(seeds, file):
-    return {"tls": Tls(ca_file=file)}
-
-
-def tls_by_config(seeds, file):
-    return {"config": AlternatorConfig(seeds=seeds, tls=Tls(ca_file=file))}
-
-
-def tls_by_file(seeds, file):
-    settings = file.with_name("app.toml")
-    settings.write_text(f'[alternator]\ntls = {{ ca_file = "{file.name}" }}\n', encoding="utf-8")
-    return {"config": load_config(*seeds, file=settings, environ={})}
-
-
-def tls_by_environment(seeds, file):
-    return {"config": load_config(*seeds, environ={"ALTERNATOR_TLS": f'{{ ca_file = "{file}" }}'})}
-
-
-@pytest.mark.parametrize("way", [tls_by_options, tls_by_config, tls_by_file, tls_by_environment])
-async def test_b1_tls_is_whom_the_client_trusts(tls_cluster, authority, tmp_path, way):
+@pytest.mark.parametrize("way", ["options", "config"])
+async def test_b1_tls_is_whom_the_client_trusts(tls_cluster, trust, way):
     """Over real sockets: with the authority's certificate it gets through, without it does not."""
-    file = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(file))
     seeds, once = tls_cluster.seeds, {"discovery": False, "retry": RetryPolicy(max_attempts=1)}
-    async with open_alternator(*seeds, **way(seeds, file), **once) as client:
+    given = {"tls": trust} if way == "options" else {"config": AlternatorConfig(seeds=seeds, tls=trust)}
+    async with open_alternator(*seeds, **given, **once) as client:
         await client.list_tables()
     async with open_alternator(*seeds, **once) as client:
         with pytest.raises(TlsError):
             await client.list_tables()
+
+
+TRANSPORTS = {
+    "options": lambda seed, trust: open_alternator(seed, transport="httpx", **trust),
+    "config": lambda seed, trust: open_alternator(config=AlternatorConfig(seeds=[seed], transport="httpx", **trust)),
+    "environment": lambda seed, trust: open_alternator(
+        config=load_config(seed, environ={"ALTERNATOR_TRANSPORT": "httpx"}, **trust)
+    ),
+}
+
+
+@pytest.mark.parametrize("way", TRANSPORTS)
+async def test_b1_transport_is_what_carries_requests(authority, trust, way):
+    """httpx speaks HTTP/2 with a server that offers it, the native transport does not."""
+    beside = {"tls": trust, "discovery": False}
+    async with http2_node(authority) as node:
+        async with TRANSPORTS[way](node.url, beside) as client:
+            await client.list_tables()
+        async with open_alternator(node.url, **beside) as client:
+            await client.list_tables()
+    assert node.versions == ["2", "1.1"]
 
 
 async def test_b1_cancelled_in_the_middle(autojump_clock, nodes):
