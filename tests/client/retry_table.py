@@ -119,7 +119,7 @@ def _legacy(name: str, kind: Kind, action: str, value: object = None) -> Case:
     return Case(f"UpdateItem {name}", "UpdateItem", kind, {"AttributeUpdates": {"a": update}})
 
 
-ONE, TAGS = {"N": "1"}, {"SS": ["x"]}
+ONE, TAGS, LONG = {"N": "1"}, {"SS": ["x"]}, {"S": "x" * 100_000}
 OPERATIONS = [
     *(Case(operation, operation, kind) for operation, kind in KINDS.items()),
     Case("an unknown operation", UNKNOWN, "other"),
@@ -148,6 +148,8 @@ OPERATIONS = [
     Case("PutItem with a condition", "PutItem", "repeatable", {"ConditionExpression": "attribute_not_exists(id)"}),
     Case("PutItem answering ALL_OLD", "PutItem", "other", {"ReturnValues": "ALL_OLD"}),
     Case("DeleteItem answering ALL_OLD", "DeleteItem", "other", {"ReturnValues": "ALL_OLD"}),
+    Case("PutItem of 100 kB", "PutItem", "repeatable", {"Item": {"text": LONG}}),  # sent by a task of its own
+    _update("ADD of a number to 100 kB", "other", "ADD a :v SET text = :t", ONE, Long=LONG),
     Case("TransactWriteItems with a token", "TransactWriteItems", "other", {"ClientRequestToken": "a"}),
 ]
 EXAMPLES = [
@@ -179,7 +181,7 @@ class BrokenBefore(MemoryEnd):
     """A connection of which the kernel knows that it has ended before it takes a byte."""
 
     async def send(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
+        self.peer.close()
         raise NothingSentError from BrokenPipeError("broken pipe")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -48,6 +49,35 @@ async def test_the_next_attempt_comes_when_the_server_asks_for_it(autojump_clock
         await client.get_item(**KEY)
     first, second = times_of(nodes)
     assert 3.0 <= second - first <= longest
+
+
+@pytest.mark.parametrize(
+    ("answer", "option"), [(Answer(status=503), "base_delay"), (Answer(status=429), "throttled_base_delay")]
+)
+async def test_each_base_has_its_pauses(autojump_clock, nodes, answer, option):
+    """None at all with a base of zero; with another base pauses up to it, doubling."""
+    for base in (0.0, 8.0):
+        del nodes.requests[:]
+        everywhere(nodes, answer)
+        async with nodes.open_client(discovery=False, retry=RetryPolicy(**{option: base})) as client:
+            await client.get_item(**KEY)
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times_of(nodes))]
+        bounds = (base, 2 * base, min(4 * base, 20.0))
+        for pause, bound in zip(pauses, bounds, strict=True):
+            assert (0.0 < pause <= bound) if base else (pause == 0.0)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3, 5, 8])
+async def test_there_are_as_many_attempts_as_the_policy_says(autojump_clock, nodes, attempts):
+    """Also for one operation, whose policy wins."""
+    everywhere(nodes, Answer(status=503), times=99)
+    async with nodes.open_client(retry=RetryPolicy(max_attempts=attempts)) as client:
+        with pytest.raises(ServiceError):
+            await client.get_item(**KEY)
+        assert len(times_of(nodes)) == attempts
+        with pytest.raises(ServiceError):
+            await client.call("GetItem", KEY, retry=RetryPolicy(max_attempts=4))
+        assert len(times_of(nodes)) == attempts + 4
 
 
 async def test_a_wait_without_end_is_cut_to_the_longest_pause(autojump_clock, nodes):
