@@ -23,11 +23,12 @@ Answer = Callable[[Send], Awaitable[None]]
 class _Tls(Config):
     """Listens on a free port of 127.0.0.1, with a certificate for it."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, max_requests: int) -> None:
         super().__init__()
         self.bind = ["127.0.0.1:0"]
         self.errorlog = None
         self.graceful_timeout = 0.1
+        self.keep_alive_max_requests = max_requests
         self._context = context
 
     @property
@@ -106,9 +107,9 @@ USERS = {
 
 @asynccontextmanager
 async def http2_node(
-    authority: trustme.CA, *, protocols: tuple[str, ...] = ("h2", "http/1.1")
+    authority: trustme.CA, *, protocols: tuple[str, ...] = ("h2", "http/1.1"), max_requests: int = 10**9
 ) -> AsyncGenerator[Http2Node]:
-    """A node with a table ``users``."""
+    """A node with a table ``users``; after ``max_requests`` it ends a connection, as HTTP/2 does: with GOAWAY."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(list(protocols))
@@ -118,7 +119,9 @@ async def http2_node(
     over = trio.Event()
     async with trio.open_nursery() as nursery:
         (node.url,) = await nursery.start(
-            lambda task_status: serve(node, _Tls(context), shutdown_trigger=over.wait, task_status=task_status)
+            lambda task_status: serve(
+                node, _Tls(context, max_requests), shutdown_trigger=over.wait, task_status=task_status
+            )
         )
         try:
             yield node

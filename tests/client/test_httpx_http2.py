@@ -160,6 +160,22 @@ async def test_an_answer_beyond_the_bound_is_refused(node, trust):
     assert len(set(node.connections)) == 2
 
 
+async def test_a_connection_that_the_node_ends_is_replaced(authority, trust):
+    """After every twenty requests the node says GOAWAY, as load balancers do: all operations succeed all the same."""
+    async with http2_node(authority, max_requests=20) as node:
+        async with open_alternator(node.url, transport="httpx", tls=trust, discovery=False) as client:
+            async with trio.open_nursery() as nursery:
+                for number in range(5):
+                    nursery.start_soon(put_some, client, number)
+    assert set(node.versions) == {"2"}
+    assert len(set(node.connections)) > 1
+
+
+async def put_some(client, number) -> None:
+    for turn in range(20):
+        await client.put_item(TableName="users", Item={"id": {"S": f"{number}-{turn}"}})
+
+
 async def test_a_block_ends_in_the_middle_of_exchanges(node, trust):
     """Nothing waits for the node: operations in other tasks are told that the client is closed."""
     node.pause = trio.sleep_forever
