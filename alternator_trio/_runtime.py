@@ -83,9 +83,16 @@ class Runtime:
         config: The client's configuration.
         dial: Makes wires; None: over TCP.
         rng: Where all randomness comes from; None: a generator seeded by the system.
+        wall_clock: Seconds since the epoch, for signatures.
     """
 
-    def __init__(self, config: AlternatorConfig, dial: Dial | None, rng: random.Random | None) -> None:
+    def __init__(
+        self,
+        config: AlternatorConfig,
+        dial: Dial | None,
+        rng: random.Random | None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         rng = random.Random() if rng is None else rng  # noqa: S311  # spreads load; guards nothing
         self.config = config
         self.crashes = 0
@@ -132,7 +139,7 @@ class Runtime:
             writer=RequestWriter(user_agent_text(config.user_agent)),
             quota=self.quota,
             rng=rng,
-            wall_clock=time.time,
+            wall_clock=wall_clock,
         )
         self._rng = rng
 
@@ -271,14 +278,18 @@ def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
 
 @contextlib.asynccontextmanager
 async def open_runtime(
-    config: AlternatorConfig, *, dial: Dial | None = None, rng: random.Random | None = None
+    config: AlternatorConfig,
+    *,
+    dial: Dial | None = None,
+    rng: random.Random | None = None,
+    wall_clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[Runtime, None]:
     """Open a runtime; its actors live as long as the block.
 
     Raises:
         ClientStoppedError: An actor crashed too often.
     """
-    runtime = Runtime(config, dial, rng)
+    runtime = Runtime(config, dial, rng, wall_clock)
     async with open_block(runtime.close) as block:
         runtime.start(block)
         yield runtime

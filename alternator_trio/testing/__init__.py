@@ -3,6 +3,9 @@
 `LocalCluster` is the cluster, `LocalNode` one node of it, `ReceivedRequest` one entry of a node's record; the faults
 that a node can be told to commit are `Reset`, `Close`, `Hang`, `Shed`, `Truncate` and `Answer`. `CountingProxy` stands
 between a client and the nodes, counts connections, and makes the network go wrong.
+
+`SimulatedCluster` is the same without a socket, for `simulate`: in memory, in virtual time, drawn from one seed.
+`FaultRates` is what goes wrong in it, `RegisterEngine` a store for it that knows what only a server can know.
 """
 
 from __future__ import annotations
@@ -14,6 +17,14 @@ from alternator_trio.testing.ministack_engine import MinistackEngine
 from alternator_trio.testing.node import LocalNode
 from alternator_trio.testing.proxy import CountingProxy, ProxyConnection
 from alternator_trio.testing.received import ReceivedRequest
+from alternator_trio.testing.simulation import (
+    FaultRates,
+    RegisterEngine,
+    SimulatedCluster,
+    SimulatedNode,
+    SimulationStuckError,
+    simulate,
+)
 
 __all__ = [
     "Answer",
@@ -21,13 +32,19 @@ __all__ = [
     "CountingProxy",
     "Engine",
     "Fault",
+    "FaultRates",
     "Hang",
     "LocalCluster",
     "LocalNode",
     "MinistackEngine",
     "ProxyConnection",
     "ReceivedRequest",
+    "RegisterEngine",
     "Reset",
     "Shed",
+    "SimulatedCluster",
+    "SimulatedNode",
+    "SimulationStuckError",
     "Truncate",
+    "simulate",
 ]

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 import trio
 
@@ -20,13 +20,31 @@ from alternator_trio.testing.faults import LOCALNODES, Answer, Close, Fault, Han
 from alternator_trio.testing.received import ReceivedRequest
 
 if TYPE_CHECKING:
-    from alternator_trio.testing._alternator import Application
-    from alternator_trio.testing._http import Renderer
     from alternator_trio.testing._script import Script
-    from alternator_trio.testing._stream import NodeStream
 
 LINGER_SECONDS = 1.0
 """How long a node that closes early goes on reading what the client still sends."""
+
+
+class Carrier(Protocol):
+    """What a connection comes on, below TLS."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes: ...
+    def finish_sending(self) -> None: ...
+    def cut(self, *, reset: bool) -> None: ...
+
+
+class Answering(Protocol):
+    """What has the answers."""
+
+    async def reply(self, request: Request) -> Reply: ...
+
+
+class Rendering(Protocol):
+    """What turns answers into bytes."""
+
+    def render(self, reply: Reply, *, keep_alive: bool = True) -> bytes: ...
+    def head(self, reply: Reply, *, keep_alive: bool = True) -> bytes: ...
 
 
 class Connection:
@@ -36,11 +54,11 @@ class Connection:
         self,
         *,
         number: int,
-        socket_stream: NodeStream,
+        socket_stream: Carrier,
         stream: trio.abc.Stream,
-        application: Application,
+        application: Answering,
         script: Script,
-        renderer: Renderer,
+        renderer: Rendering,
     ) -> None:
         self._number = number
         self._socket_stream = socket_stream

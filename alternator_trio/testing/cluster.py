@@ -102,7 +102,7 @@ class LocalCluster:
         if not callable(clock):
             raise TypeError(f"clock must be callable, not {clock!r}")
         self._credentials = None if credentials is None else dict(credentials)
-        self._places = _places(nodes, topology)
+        self._places = places(nodes, topology)
         self._wanted_port = port
         self._tls = tls
         self._compress_from = compress_from
@@ -232,7 +232,7 @@ class LocalCluster:
         ]
 
 
-def _places(nodes: int | None, topology: Topology | None) -> tuple[tuple[str, str], ...]:
+def places(nodes: int | None, topology: Topology | None) -> tuple[tuple[str, str], ...]:
     """Datacenter and rack of each node, in order."""
     if nodes is not None and topology is not None:
         raise ValueError("give nodes or topology, not both")

@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING
 import trio
 
 from alternator_trio.testing._addresses import listen
-from alternator_trio.testing._checks import check_count, check_fault, check_operation, check_seconds
-from alternator_trio.testing._script import PendingFault, Script
-from alternator_trio.testing.faults import Answer
+from alternator_trio.testing._checks import check_seconds
+from alternator_trio.testing._script import Script, Scripted
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from alternator_trio.testing._process import NodeProcess
-    from alternator_trio.testing.faults import Fault
-    from alternator_trio.testing.received import ReceivedRequest
 
 
-class LocalNode:
+class LocalNode(Scripted):
     """One node of a `LocalCluster`; the cluster makes it.
 
     Attributes:
@@ -52,7 +49,7 @@ class LocalNode:
         self.url = f"{scheme}://{address}:{port}"
         self.datacenter = datacenter
         self.rack = rack
-        self._script = script
+        super().__init__(script)
         self._run_process = run_process
         self._process: NodeProcess | None = None
         self._listed_until = -math.inf
@@ -75,15 +72,6 @@ class LocalNode:
     def open_connections(self) -> int:
         """How many connections it holds open now."""
         return self._process.connections if self._process is not None else 0
-
-    @property
-    def requests(self) -> list[ReceivedRequest]:
-        """What it received since its creation or the last `clear_requests`, oldest first; a copy."""
-        return list(self._script.requests)
-
-    def clear_requests(self) -> None:
-        """Forget what was received so far."""
-        self._script.requests.clear()
 
     def start(self) -> None:
         """Start it again: it listens on its address, and is listed, when this returns.
@@ -129,58 +117,6 @@ class LocalNode:
             RuntimeError: it is not running.
         """
         self._running_process().gate.open()
-
-    def fail_next(self, fault: Fault, *, times: int = 1, operation: str | None = None) -> None:
-        """Commit a fault on the next requests.
-
-        Faults queue up: a request takes the oldest pending one that is meant for its operation.
-
-        Args:
-            fault: what happens, a value of `alternator_trio.testing.faults`.
-            times: how many requests it meets.
-            operation: an operation's name, ``"localnodes"`` for discovery's GET, or None for any operation (and
-                neither discovery nor health checks).
-
-        Raises:
-            TypeError: `fault` is none, or `times` no whole number.
-            ValueError: `times` is less than one, or no operation has that name.
-
-        Example:
-            ``node.fail_next(Reset(executed=True), operation="PutItem")``
-        """
-        check_fault(fault)
-        check_count("times", times, 1)
-        check_operation(operation)
-        self._script.faults.append(PendingFault(fault=fault, operation=operation, times=times))
-
-    def clear_faults(self) -> None:
-        """Forget the faults that are still pending."""
-        self._script.faults.clear()
-
-    @property
-    def delay(self) -> float:
-        """Seconds that it waits before each answer, the operation being done; a negative time is a ValueError."""
-        return self._script.delay
-
-    @delay.setter
-    def delay(self, seconds: float) -> None:
-        check_seconds("delay", seconds)
-        self._script.delay = seconds
-
-    @property
-    def localnodes_answer(self) -> Answer | None:
-        """What it answers to ``GET /localnodes`` in place of the true list; None for the true list.
-
-        Example:
-            ``node.localnodes_answer = Answer(status=200, body=b"[]")``
-        """
-        return self._script.localnodes_answer
-
-    @localnodes_answer.setter
-    def localnodes_answer(self, answer: Answer | None) -> None:
-        if not (answer is None or isinstance(answer, Answer)):  # pyright: ignore[reportUnnecessaryIsInstance]  # what tests pass is not always what we ask for
-            raise TypeError(f"localnodes_answer must be an Answer or None, not {answer!r}")
-        self._script.localnodes_answer = answer
 
     def adopt(self, listener: socket.socket) -> None:
         """Run on a listener that is listening already; the cluster's own entrance."""

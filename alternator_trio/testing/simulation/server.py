@@ -1,0 +1,146 @@
+"""What the simulated nodes do to requests: late execution, overload, failures, wrong lengths and old node lists.
+
+Rules: the node's true answer comes from the same `Application` as the embedded cluster's; an operation that has been
+accepted is carried out by a task of the cluster's, so that it takes effect though its connection, its client or its
+node is gone; the server's own timeout is 10 s, and nothing takes effect after it.
+"""
+
+from __future__ import annotations
+
+import collections
+import random
+from typing import Final
+
+import orjson
+import trio
+
+from alternator_trio.testing._alternator import Application, internal_error, operation_of, shed
+from alternator_trio.testing._http import Renderer, Reply, Request
+from alternator_trio.testing.simulation.history import History
+from alternator_trio.testing.simulation.rates import FaultRates
+
+__all__ = ["SERVER_TIMEOUT", "FaultyApplication", "FaultyRenderer", "ServerFaults"]
+
+SERVER_TIMEOUT: Final = 10.0
+_REMEMBERED_LISTS: Final = 16
+_MOST_OFF: Final = 20
+
+
+class ServerFaults:
+    """Draws what goes wrong at the nodes.
+
+    Args:
+        rates: How often; may be replaced at any time.
+        rng: Where it is drawn from.
+        history: Where it is written down.
+        nursery: Where accepted operations are carried out.
+    """
+
+    def __init__(self, rates: FaultRates, rng: random.Random, history: History, nursery: trio.Nursery) -> None:
+        self.rates = rates
+        self.rng = rng
+        self.history = history
+        self.nursery = nursery
+
+    def happens(self, probability: float) -> bool:
+        """Whether something of that probability happens now."""
+        return probability > 0.0 and self.rng.random() < probability
+
+
+class FaultyApplication:
+    """One node's answers.
+
+    Args:
+        node: The node's name.
+        application: What has the true answers.
+        faults: What goes wrong.
+    """
+
+    def __init__(self, node: str, application: Application, faults: ServerFaults) -> None:
+        self._node = node
+        self._application = application
+        self._faults = faults
+        self._lists: collections.deque[list[str]] = collections.deque(maxlen=_REMEMBERED_LISTS)
+
+    async def reply(self, request: Request) -> Reply:
+        """The answer to a request."""
+        operation = operation_of(request.fields)
+        if operation is None or request.method != "POST":
+            return await self._application.reply(request)
+        faults, rates = self._faults, self._faults.rates
+        faults.history.record("receive", self._node, operation, len(request.body))
+        if faults.happens(rates.shed):
+            return shed()
+        if faults.happens(rates.fail_before):
+            return internal_error("injected, nothing was done")
+        if faults.happens(rates.late):
+            return await self._reply_late(request, operation)
+        reply = await self._application.reply(request)
+        self._record_answer(operation, reply)
+        if faults.happens(rates.fail_after):
+            return internal_error("injected, the operation was carried out")
+        return reply
+
+    def possibly_stale(self, listed: list[str]) -> list[str]:
+        """The node list, or an older one."""
+        if not self._lists or self._lists[-1] != listed:
+            self._lists.append(listed)
+        if self._faults.happens(self._faults.rates.stale_list):
+            return self._faults.rng.choice(self._lists)
+        return listed
+
+    async def _reply_late(self, request: Request, operation: str) -> Reply:
+        before = self._faults.rng.uniform(0.0, SERVER_TIMEOUT)
+        after = self._faults.rng.choice((0.0, self._faults.rng.uniform(0.0, SERVER_TIMEOUT)))
+        done = trio.Event()
+        replies: list[Reply] = []
+
+        async def execute() -> None:
+            await trio.sleep(before)
+            reply = await self._application.reply(request)
+            self._record_answer(operation, reply)
+            replies.append(reply)
+            await trio.sleep(after)
+            done.set()
+
+        self._faults.nursery.start_soon(execute)
+        with trio.move_on_after(SERVER_TIMEOUT):
+            await done.wait()
+            return replies[0]
+        return internal_error("timed out")
+
+    def _record_answer(self, operation: str, reply: Reply) -> None:
+        self._faults.history.record("execute", self._node, operation, reply.status, _name_of(reply))
+
+
+class FaultyRenderer:
+    """Turns answers into bytes whose Content-Length may be wrong.
+
+    Args:
+        renderer: What does it right.
+        faults: What goes wrong.
+    """
+
+    def __init__(self, renderer: Renderer, faults: ServerFaults) -> None:
+        self._renderer = renderer
+        self._faults = faults
+
+    def render(self, reply: Reply, *, keep_alive: bool = True) -> bytes:
+        """The whole answer."""
+        data = self._renderer.render(reply, keep_alive=keep_alive)
+        if reply.streamed or not reply.body or not self._faults.happens(self._faults.rates.wrong_length):
+            return data
+        right = len(reply.body)
+        wrong = max(0, right + self._faults.rng.choice((-1, 1)) * self._faults.rng.randint(1, _MOST_OFF))
+        return data.replace(b"Content-Length: %d\r\n" % right, b"Content-Length: %d\r\n" % wrong, 1)
+
+    def head(self, reply: Reply, *, keep_alive: bool = True) -> bytes:
+        """The answer's head."""
+        return self._renderer.head(reply, keep_alive=keep_alive)
+
+
+def _name_of(reply: Reply) -> str:
+    """An error's name, for the record."""
+    if reply.status == 200 or not reply.body:  # noqa: PLR2004  # OK
+        return ""
+    return str(orjson.loads(reply.body).get("__type", "")).rpartition("#")[2]
