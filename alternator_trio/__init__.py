@@ -13,8 +13,8 @@ How it is layered, from the top; imports point down:
 * ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
 * ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness
 * ``loading``: a configuration from a file and from the environment
-* ``config``, ``routing``, ``content``, ``credentials``, ``nodes``, ``instruments``, ``transports``,
-  ``errors``: values for everybody
+* ``config``, ``routing``, ``content``, ``credentials``, ``tls``, ``nodes``, ``instruments``,
+  ``transports``, ``errors``: values for everybody
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from alternator_trio.instruments import Instrument, NodeStateChanged, ScopeChang
 from alternator_trio.loading import load_config
 from alternator_trio.nodes import Node
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.tls import Tls
 from alternator_trio.transports import HttpxTransport
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "RoutingScope",
     "ScopeChanged",
     "Statistics",
+    "Tls",
     "__version__",
     "load_config",
     "open_alternator",

@@ -57,6 +57,7 @@ from alternator_trio._transport.dialing import Dial, TcpDialer
 from alternator_trio._transport.httpx_lease import HttpxLease
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
+from alternator_trio._transport.tls_contexts import contexts_for
 from alternator_trio._wire.http_request import RequestWriter
 from alternator_trio.config import AddressTranslator, AlternatorConfig
 from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError, ConfigurationError
@@ -124,7 +125,7 @@ class Runtime:
         self.data_path = DataPath(
             config,
             transport=self._over_httpx
-            or NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, config.tls)),
+            or NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, contexts_for(config))),
             live=self.live,
             router=Router(
                 config,

@@ -19,6 +19,7 @@ from alternator_trio.credentials import Credentials
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.routing import AffinityMode, KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.tls import Tls
 from alternator_trio.transports import HttpxTransport
 
 __all__ = ["Place", "read_value"]
@@ -169,6 +170,17 @@ def _contents(key: str, file: Path) -> str:
     raise ConfigurationError(f"{key}: {file}: {problem}")
 
 
+def _tls(value: object, place: Place) -> object:
+    fields = [field.name for field in dataclasses.fields(Tls)]
+    table = dict(_table(value, (*fields, "key_password_file", "key_password_variable"), "a table"))
+    password = _secret(table, "key_password", place)
+    choices: dict[str, object] = {name: each for name, each in table.items() if not name.startswith("key_password")}
+    for name, each in choices.items():
+        if name.endswith("_file"):
+            choices[name] = place.directory / Path(_text(name, each)).expanduser()
+    return _record(Tls, {**choices, "key_password": password})
+
+
 def _address_translator(value: object, place: Place) -> object:
     del place
     return _imported(value) if isinstance(value, str) else _texts(value)
@@ -247,5 +259,6 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "credentials": _credentials,
     "request_compression": _request_compression,
     "response_compression": _names,
+    "tls": _tls,
     "transport": _transport,
 }

@@ -21,6 +21,7 @@ from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.tls import Tls
 from alternator_trio.transports import TransportChoice, check_transport
 from alternator_trio.user_agent import UserAgent, check_user_agent
 
@@ -77,7 +78,7 @@ class Options(TypedDict, total=False):
     max_connection_age: float | None
     max_response_bytes: int
     discovery: bool
-    tls: ssl.SSLContext | None
+    tls: Tls | ssl.SSLContext | None
     retry: RetryPolicy
     ambiguous_writes: Literal["raise", "retry"]
     user_agent: UserAgent
@@ -132,7 +133,8 @@ class AlternatorConfig:
         max_response_bytes: Largest acceptable body of an answer.
         discovery: False: the seeds are the nodes; no ``/localnodes``, no probes. For load balancers, other DynamoDB
             servers and AWS; seeds may then differ in scheme and port.
-        tls: The context for ``https`` seeds; None: the system's trust, TLS 1.2 or newer.
+        tls: For ``https`` seeds: a `Tls`, or an `ssl.SSLContext`, which is used as it is; None: ``Tls()``, the system's
+            trust. One policy for discovery and data.
         retry: How often and how fast an operation is tried again.
         ambiguous_writes: What to do with a write of unknown outcome that is not repeatable: ``"raise"``
             `IndeterminateWriteError`, or ``"retry"`` it as AWS's SDKs do.
@@ -175,7 +177,7 @@ class AlternatorConfig:
     max_connection_age: float | None = None
     max_response_bytes: int = 64 * 2**20
     discovery: bool = True
-    tls: ssl.SSLContext | None = None
+    tls: Tls | ssl.SSLContext | None = None
     retry: RetryPolicy = dataclasses.field(default_factory=RetryPolicy)
     ambiguous_writes: Literal["raise", "retry"] = "raise"
     user_agent: UserAgent = None
@@ -227,8 +229,8 @@ class AlternatorConfig:
         translator = self.address_translator
         if not (translator is None or isinstance(translator, Mapping) or callable(translator)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
             raise ConfigurationError(f"address_translator: {translator!r} is neither a table nor callable")
-        if self.tls is not None and not isinstance(self.tls, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
-            raise ConfigurationError(f"tls: {type(self.tls).__name__} is no ssl.SSLContext")
+        if not (self.tls is None or isinstance(self.tls, (Tls, ssl.SSLContext))):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
+            raise ConfigurationError(f"tls: {type(self.tls).__name__} is neither a Tls nor an ssl.SSLContext")
         check_user_agent(self.user_agent)
         check_transport(self.transport, has_tls=self.tls is not None)
 
@@ -240,6 +242,8 @@ class AlternatorConfig:
                     raise ConfigurationError(f"{name}: it has no effect with discovery=False: the seeds are the nodes")
             if self.node_health not in (None, NodeHealth()):
                 raise ConfigurationError("node_health: it has no effect with discovery=False, for nothing is probed")
+        if self.tls is not None and all(node.scheme == "http" for node in self.seed_nodes):
+            raise ConfigurationError("tls: it has no effect, because no seed is https; write 'https://…'")
         if not self.writes_cross_datacenter and self.routing_scope.is_cluster:
             raise ConfigurationError(
                 "writes_cross_datacenter: False needs a datacenter to stay in; "
@@ -256,6 +260,11 @@ class AlternatorConfig:
             if name not in OperationOptions.__annotations__ and name in Options.__annotations__:
                 raise ConfigurationError(f"{name}: it holds for the whole client; give it to open_alternator")
         check_names(options, OperationOptions.__annotations__)
+        if options.get("credentials") is not None and isinstance(self.tls, Tls) and self.tls.has_client_certificate:
+            raise ConfigurationError(
+                "credentials: the client has a certificate (tls.cert_file), whose role the server takes for all that "
+                "comes over its connections; open a client for another role"
+            )
         changed = copy.copy(self)  # no `replace`: it would parse the seeds again, which costs more than all the rest
         for name, value in options.items():
             object.__setattr__(changed, name, value)

@@ -129,7 +129,6 @@ def test_choices_are_checked(name: str, value: object) -> None:
     ("name", "value"),
     [
         ("discovery", False),
-        ("tls", ssl.create_default_context()),
         ("tls", None),
         ("retry", RetryPolicy(max_attempts=1)),
         ("ambiguous_writes", "retry"),

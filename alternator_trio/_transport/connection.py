@@ -13,7 +13,8 @@ from typing import Final
 import trio
 
 from alternator_trio._transport.dialing import Dial
-from alternator_trio._transport.wires import NothingSentError, Peek, Wire
+from alternator_trio._transport.tls_errors import describe, is_refusal
+from alternator_trio._transport.wires import AlertError, NothingSentError, Peek, Wire
 from alternator_trio._wire.http_head import Heads
 from alternator_trio._wire.http_response import (
     HttpResponse,
@@ -22,7 +23,7 @@ from alternator_trio._wire.http_response import (
     ResponseTooLargeError,
     read_whole,
 )
-from alternator_trio.errors import ConnectionLostError, DecodingError, ProtocolError
+from alternator_trio.errors import ConnectionLostError, DecodingError, ProtocolError, TlsError, TransportError
 from alternator_trio.nodes import Node
 
 __all__ = ["Connection", "Ending"]
@@ -128,6 +129,7 @@ class Connection:
 
         Raises:
             ConnectionLostError: The connection broke before the answer was complete.
+            TlsError: The node judged the handshake after we had taken it for done, and ended the connection.
             ProtocolError: What came is no acceptable answer.
             DecodingError: Its body is beyond the bound.
         """
@@ -153,6 +155,8 @@ class Connection:
         except NothingSentError as error:
             self.sent = False
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error.__cause__
+        except AlertError as error:
+            raise self._alerted(error) from error.__cause__
         except ResponseTooLargeError as error:
             message = f"the answer is too large (max_response_bytes): {error}"
             raise DecodingError(message, node=self.node.endpoint, may_have_happened=True) from error
@@ -163,6 +167,14 @@ class Connection:
         self._reader = None  # which holds the answer: an idle connection must not
         self._clean = response.reusable and (response.status == _OK or not _ends_connection(response))
         return response
+
+    def _alerted(self, error: AlertError) -> TransportError:
+        """What an alert means: on a fresh connection, before any answer, it is about the handshake."""
+        has_begun = self._reader is not None and self._reader.has_begun
+        if self.exchanges > 1 or has_begun or not is_refusal(error.__cause__):
+            return ConnectionLostError(_reason(error), node=self.node.endpoint)
+        self.sent = False
+        return TlsError(f"the node ended the TLS connection: {_reason(error)}", node=self.node.endpoint)
 
     def peek(self) -> Peek:
         """Look whether an idle connection is still good."""
@@ -196,14 +208,14 @@ async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) ->
     """Send in a task of its own: a node that refuses a body answers before it has read it, or instead."""
     response: HttpResponse | None = None
     failure: Exception | None = None
-    refusal: NothingSentError | None = None
+    refusal: NothingSentError | AlertError | None = None
     sent = False
 
     async def send() -> None:
         nonlocal sent, refusal
         try:
             await wire.send(request)
-        except NothingSentError as error:
+        except (NothingSentError, AlertError) as error:
             refusal = error
         except _BROKEN:
             pass  # what the node had to say may be readable all the same
@@ -221,7 +233,7 @@ async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) ->
         response.reusable = response.reusable and sent
         return response
     assert failure is not None  # noqa: S101  # the one or the other
-    raise failure if refusal is None or reader.has_begun else refusal
+    raise failure if refusal is None or reader.has_begun or isinstance(failure, AlertError) else refusal
 
 
 def _ends_connection(response: HttpResponse) -> bool:
@@ -236,6 +248,6 @@ def _ends_connection(response: HttpResponse) -> bool:
 def _reason(error: BaseException) -> str:
     if isinstance(error, (NothingSentError, trio.BrokenResourceError)) and error.__cause__ is not None:
         return _reason(error.__cause__)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError):
+        return describe(error)
     return str(error) or type(error).__name__

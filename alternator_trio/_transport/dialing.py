@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, cast
 
 import trio
 
-from alternator_trio._transport.wires import SocketWire, StreamWire, Wire
+from alternator_trio._transport.tls_contexts import TlsContexts
+from alternator_trio._transport.tls_errors import describe
+from alternator_trio._transport.wires import SocketWire, Wire
 from alternator_trio.errors import ConnectError, TlsError
 from alternator_trio.nodes import Node
 
 __all__ = ["Dial", "TcpDialer"]
 
-_NO_TLS: Final = "what answers there does not speak TLS; is it an http port?"
-_SSL_DECORATION: Final = re.compile(r"^\[SSL: \w+\] | ?\(_ssl\.c:\d+\)$")
 _TRIO_CONNECTING: Final = re.compile(r"^Error connecting to \('([^']+)'.*?\): ")
 
 Dial: TypeAlias = Callable[[Node], Awaitable[Wire]]
@@ -33,10 +32,10 @@ class TcpDialer:
 
     Args:
         connect_timeout: Seconds for everything together.
-        tls: The context for ``https`` nodes; None: the system's trust and TLS 1.2 or newer.
+        tls: What ``https`` nodes are secured with; None where there are none.
     """
 
-    def __init__(self, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, connect_timeout: float, tls: TlsContexts | None = None) -> None:
         self._timeout = connect_timeout
         self._tls = tls
 
@@ -57,45 +56,34 @@ class TcpDialer:
             stream = await trio.open_tcp_stream(node.host, node.port)
         except OSError as error:
             raise ConnectError(f"cannot connect: {reason(error)}", node=node.endpoint) from error
-        if node.scheme == "http":
-            # Trio's socket adds a schedule point to every send; its file descriptor does as well without it.
-            return SocketWire(socket.socket(fileno=stream.socket.detach()))
-        return await self._handshake(node, stream)
+        # Trio's socket adds a schedule point to every send; its file descriptor does as well without it.
+        sock = socket.socket(fileno=stream.socket.detach())
+        return SocketWire(sock) if node.scheme == "http" else await self._secured(node, sock)
 
-    async def _handshake(self, node: Node, stream: trio.SocketStream) -> Wire:
-        secured = trio.SSLStream(
-            stream, self._context(), server_hostname=node.host.removesuffix("."), https_compatible=True
-        )
-        ready = False
+    async def _secured(self, node: Node, sock: socket.socket) -> Wire:
+        tls, ready = self._tls, False
+        assert tls is not None  # noqa: S101  # an https node stems from an https seed
         try:
-            await secured.do_handshake()
+            wire = tls.secure(node, sock)
+            await wire.handshake()
             ready = True
-        except (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError, OSError) as error:
-            raise TlsError(f"the TLS handshake failed: {reason(error)}", node=node.endpoint) from error
+        except OSError as error:
+            tls.forget_session(node)
+            raise TlsError(f"the TLS handshake failed: {describe(error)}", node=node.endpoint) from error
         finally:
             if not ready:
-                stream.socket.close()
-        # One segment may carry the records of two answers, of which the socket then knows no more: only Trio's buffer.
-        unread = secured._incoming  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # trio has no public way
-        return StreamWire(secured, stream.socket.close, stream.socket, lambda: unread.pending)
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()  # loads the system's trust: once, and only when it is needed
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        return self._tls
+                sock.close()
+        return wire
 
 
 def reason(error: BaseException) -> str:
     """What lies at the bottom: of Trio's wrapper the cause, of happy eyeballs' group each failure."""
+    cause: object = error.__cause__
     if isinstance(error, trio.BrokenResourceError) and error.__cause__ is not None:
         return reason(error.__cause__)
-    cause: object = error.__cause__
-    if isinstance(error, OSError) and isinstance(cause, BaseExceptionGroup):
+    if not isinstance(error, OSError):
+        return str(error) or type(error).__name__
+    if isinstance(cause, BaseExceptionGroup):
         attempts = cast("BaseExceptionGroup[BaseException]", cause).exceptions
         return "; ".join(dict.fromkeys(map(reason, attempts)))
-    if isinstance(error, ssl.SSLError):
-        return _NO_TLS if error.reason == "WRONG_VERSION_NUMBER" else _SSL_DECORATION.sub("", str(error))
-    if isinstance(error, OSError) and error.strerror:
-        return _TRIO_CONNECTING.sub(r"\1: ", error.strerror)
-    return str(error) or type(error).__name__
+    return _TRIO_CONNECTING.sub(r"\1: ", describe(error))

@@ -16,6 +16,7 @@ import h2.events
 import httpcore
 import httpx
 
+from alternator_trio._transport.tls_errors import is_refusal
 from alternator_trio.errors import (
     AlternatorError,
     ConnectError,
@@ -91,7 +92,7 @@ def _unconnected(chain: list[BaseException], node: Node, proxy: str | None) -> C
 
 def _lost(chain: list[BaseException], node: Node, *, fresh: bool, stream_id: int) -> TransportError:
     text = _text(chain)
-    if fresh and any(isinstance(each, ssl.SSLError) and "_ALERT_" in (each.reason or "") for each in chain):
+    if fresh and any(map(is_refusal, chain)):
         # Under TLS 1.3 a client certificate is refused after our handshake: by an alert in place of the first answer.
         return TlsError(f"the TLS handshake failed: {text}", node=node.endpoint)
     ended = next((event for event in map(_event, chain) if event is not None), None)

@@ -79,6 +79,8 @@ class NodeNetwork(httpcore.AsyncNetworkBackend):
     def secured(self, stream: trio.abc.Stream, host: str) -> trio.SSLStream[trio.abc.Stream]:
         """TLS over a stream, before its handshake."""
         context, name = self._tls(host)
+        if host.removesuffix(".") != self._node.host.removesuffix("."):
+            name = host  # a proxy's; the name that is given for nodes is not its
         # A context cannot be copied, and this one may be the user's own, with HTTP/1.1 spoken over it elsewhere: what
         # is offered is taken from it now, and put back before anybody else can look.
         context.set_alpn_protocols(self._protocols)

@@ -23,10 +23,12 @@ from alternator_trio._transport.httpx_lease import HttpxLease
 from alternator_trio._transport.httpx_network import TlsChoice
 from alternator_trio._transport.httpx_nodes import CARRIER, NodeConnections, NodePool, Proxies
 from alternator_trio._transport.pools import Pools
+from alternator_trio._transport.tls_contexts import TlsContexts, contexts_for
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import ClientClosedError
 from alternator_trio.nodes import Node
+from alternator_trio.tls import Tls
 from alternator_trio.transports import HttpxTransport
 
 __all__ = ["OverHttpx", "over_httpx"]
@@ -44,7 +46,7 @@ def over_httpx(config: AlternatorConfig, pools: Pools) -> OverHttpx:
     connections = NodeConnections(
         options,
         Proxies(options, urllib.request.getproxies_environment()),
-        tls=_tls_choice(config.tls),
+        tls=_tls_choice(contexts_for(config)),
         connect_timeout=config.connect_timeout,
         idle_lifetime=config.idle_connection_lifetime,
         max_age=config.max_connection_age,
@@ -172,18 +174,18 @@ class _Whole(httpx.AsyncByteStream):
         return self._body
 
 
-def _tls_choice(given: ssl.SSLContext | None) -> TlsChoice:
-    """The context for all handshakes; without one of the user's it is made when it is needed."""
+def _tls_choice(contexts: TlsContexts | None) -> TlsChoice:
+    """The contexts of all handshakes; where all nodes are plain there may still be a proxy to shake hands with."""
 
     @functools.cache
-    def context() -> ssl.SSLContext:
-        if given is not None:
-            return given
-        made = ssl.create_default_context()
-        made.minimum_version = ssl.TLSVersion.TLSv1_2
-        return made
+    def for_proxies() -> TlsContexts:
+        return TlsContexts(Tls())
 
-    return lambda host: (context(), host.removesuffix("."))
+    def choose(host: str) -> tuple[ssl.SSLContext, str]:
+        chosen = contexts or for_proxies()
+        return chosen.context(), chosen.server_name(host)
+
+    return choose
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""What a connection sends and receives on: a raw socket for plain TCP, any Trio stream for TLS and for tests.
+"""What a connection sends and receives on: a raw socket for plain TCP; in ``tls_wire`` TLS over one; any Trio stream.
 
 Rules: closing is synchronous and wakes whoever waits on the wire with `trio.ClosedResourceError`. A send that the
 kernel takes at once is no checkpoint, because a receive, which always is one, comes next (a schedule point costs as
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import trio
 
-__all__ = ["NothingSentError", "Peek", "SocketWire", "StreamWire", "Wire"]
+__all__ = ["AlertError", "NothingSentError", "Peek", "SocketWire", "StreamWire", "Wire", "peek_at", "poll_of"]
 
 RECEIVE_BYTES: Final = 64 * 1024
 _RECEIVES_WITHOUT_LOOK: Final = 16  # after a look that came too early
@@ -23,6 +23,10 @@ _RECEIVES_WITHOUT_LOOK: Final = 16  # after a look that came too early
 
 class NothingSentError(Exception):
     """The wire was broken before the first byte of a send; the cause says how."""
+
+
+class AlertError(trio.BrokenResourceError):
+    """The peer ended the connection with a TLS alert, which is the cause."""
 
 
 class Peek(enum.Enum):
@@ -48,7 +52,11 @@ class Wire(Protocol):
         ...
 
     async def receive(self) -> bytes:
-        """The next bytes; empty at the end of the stream."""
+        """The next bytes; empty at the end of the stream.
+
+        Raises:
+            AlertError: The peer says why it ends the connection.
+        """
         ...
 
     def peek(self) -> Peek:
@@ -69,7 +77,7 @@ class SocketWire:
         sock.setblocking(False)
         self._sock = sock
         self._without_look = 0
-        self._has_news = _poll_of(sock)
+        self._has_news = poll_of(sock)
 
     async def send(self, data: bytes) -> None:
         """Send all of it; a checkpoint only when the kernel's buffer is full."""
@@ -110,7 +118,7 @@ class SocketWire:
 
     def peek(self) -> Peek:
         """Look at the socket (0.5 µs where it is quiet)."""
-        return _peek(self._sock) if self._has_news(0) else Peek.QUIET
+        return peek_at(self._sock) if self._has_news(0) else Peek.QUIET
 
     def close(self) -> None:
         """Close at once, waking whoever waits."""
@@ -127,30 +135,18 @@ class SocketWire:
 
 
 class StreamWire:
-    """Any Trio stream.
+    """Any Trio stream, to test with.
 
     Args:
         stream: What to send and receive on; the wire takes it over.
-        close: Closes it synchronously, from below where it is layered (its ``aclose`` may wait for the peer).
-        sock: The socket at the bottom, to peek at; None where there is none.
-        unread: How many bytes have left the socket and were not yet received: of records after the last one.
+        close: Closes it synchronously (its ``aclose`` may wait for the peer).
     """
 
-    __slots__ = ("_close", "_has_news", "_sock", "_stream", "_unread", "_used")
+    __slots__ = ("_close", "_stream")
 
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        close: Callable[[], None],
-        sock: trio.socket.SocketType | None = None,
-        unread: Callable[[], int] = lambda: 0,
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, close: Callable[[], None]) -> None:
         self._stream = stream
         self._close = close
-        self._sock = sock
-        self._unread = unread
-        self._has_news = _poll_of(sock) if sock is not None else None
-        self._used = False
 
     async def send(self, data: bytes) -> None:
         """Send all of it."""
@@ -158,32 +154,26 @@ class StreamWire:
 
     async def receive(self) -> bytes:
         """The next bytes; empty at the end of the stream."""
-        data = await self._stream.receive_some(RECEIVE_BYTES)
-        self._used = True
-        return bytes(data)
+        return bytes(await self._stream.receive_some(RECEIVE_BYTES))
 
     def peek(self) -> Peek:
-        """Look at the socket below. Bytes on a TLS 1.3 connection that was never read may be session tickets."""
-        if self._unread():
-            return Peek.STRAY
-        if self._sock is None or self._has_news is None or not self._has_news(0):
-            return Peek.QUIET
-        seen = _peek_below(self._sock)
-        return Peek.QUIET if seen is Peek.STRAY and not self._used else seen
+        """There is nothing to look at."""
+        return Peek.QUIET
 
     def close(self) -> None:
-        """Close at once, from below."""
+        """Close at once."""
         self._close()
 
 
-def _poll_of(sock: socket.socket | trio.socket.SocketType) -> Callable[[int], object]:
+def poll_of(sock: socket.socket) -> Callable[[int], object]:
     """Tells, without the price of an exception, whether anything is to be seen on a socket."""
     poller = select.poll()
     poller.register(sock.fileno(), select.POLLIN)
     return poller.poll
 
 
-def _peek(sock: socket.socket) -> Peek:
+def peek_at(sock: socket.socket) -> Peek:
+    """Look, without waiting and without taking anything, at what has arrived at a socket (1 µs)."""
     try:
         data = sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -191,14 +181,3 @@ def _peek(sock: socket.socket) -> Peek:
     except OSError:
         return Peek.ENDED
     return Peek.STRAY if data else Peek.ENDED
-
-
-def _peek_below(sock: trio.socket.SocketType) -> Peek:
-    """The same for a socket of Trio's, whose own recv is a checkpoint: through a view of its file descriptor."""
-    if sock.fileno() < 0:
-        return Peek.ENDED
-    view = socket.socket(fileno=sock.fileno())
-    try:
-        return _peek(view)
-    finally:
-        view.detach()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from alternator_trio.testing._stream import Gate, NodeStream
+from alternator_trio.testing._tls import accept_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,9 +96,7 @@ class NodeProcess:
         try:
             carrier: trio.abc.Stream = stream
             if self._tls is not None:
-                tls_stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
-                await tls_stream.do_handshake()
-                carrier = tls_stream
+                carrier = await accept_tls(stream, self._tls)
             await self._make_connection(number, stream, carrier).serve()
         except _CONNECTION_ENDED:
             pass

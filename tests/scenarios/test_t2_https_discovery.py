@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from alternator_trio import DiscoveryError
+from alternator_trio import DiscoveryError, ServiceError
 from alternator_trio.client import open_alternator
+from alternator_trio.testing.faults import Answer
 from tests.scenarios.cancellation import cancel_in_the_middle
 
 
@@ -34,6 +37,22 @@ async def test_t2_without_trust_nothing_is_discovered(tls_cluster):
             await client.refresh()
         assert tuple(map(str, client.nodes())) == tls_cluster.seeds[:1]
     assert not any(node.requests for node in tls_cluster.nodes)
+
+
+async def test_t2_no_answer_leads_from_https_to_http(tls_cluster, cluster, trust):
+    """Entries with a scheme are dropped and redirects are not followed: what speaks plain http hears nothing."""
+    node, plain = tls_cluster.nodes[0], cluster.nodes[0]
+    redirect = Answer(status=307, headers=(("Location", f"{plain.url}/localnodes"),), body=b"")
+    async with open_alternator(node.url, tls=trust) as client:
+        node.localnodes_answer = Answer(status=200, body=json.dumps([plain.url, f"{node.address}"]).encode())
+        assert tuple(map(str, await client.refresh())) == (node.url,)
+        node.localnodes_answer = redirect
+        with pytest.raises(DiscoveryError, match="status 307"):
+            await client.refresh()
+        node.fail_next(redirect)
+        with pytest.raises(ServiceError):
+            await client.list_tables()
+    assert not any(other.requests for other in cluster.nodes)
 
 
 async def test_t2_cancelled_in_the_middle(tls_cluster, tls_proxy, trust):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import ssl
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ import trio.testing
 
 from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio._transport.dialing import TcpDialer
+from alternator_trio._transport.tls_contexts import TlsContexts
 from alternator_trio._transport.wires import SocketWire
 from alternator_trio.errors import ConnectError, TlsError
 from alternator_trio.nodes import Node
@@ -35,6 +37,9 @@ pytestmark = [
     pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="counts descriptors in /proc"),
     pytest.mark.usefixtures("_no_descriptor_is_left"),
 ]
+
+
+TLS = TlsContexts(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 class Names(trio.abc.HostnameResolver):
@@ -75,7 +80,7 @@ needs_ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 async def test_a_wire_is_a_socket_without_nagle():
     """TCP_NODELAY: a request is never held back for the last one's acknowledgement."""
     with listening() as listener:
-        wire = await TcpDialer(2.0, None)(node_of(listener))
+        wire = await TcpDialer(2.0)(node_of(listener))
         assert isinstance(wire, SocketWire)
         assert wire._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         wire.close()
@@ -87,7 +92,7 @@ async def test_a_name_with_two_addresses_works_when_one_of_them_does(host):
     """Happy eyeballs: only IPv6 listens, or only IPv4."""
     trio.socket.set_custom_hostname_resolver(Names())
     with listening(host) as listener:
-        wire = await TcpDialer(2.0, None)(node_of(listener, "both.example"))
+        wire = await TcpDialer(2.0)(node_of(listener, "both.example"))
         assert wire._sock.getpeername()[0] == host
         wire.close()
 
@@ -98,7 +103,7 @@ async def test_a_refusal_says_why_for_each_address():
     trio.socket.set_custom_hostname_resolver(Names())
     port = free_port()
     with pytest.raises(ConnectError) as caught:
-        await TcpDialer(2.0, None)(Node("http", "both.example", port))
+        await TcpDialer(2.0)(Node("http", "both.example", port))
     reasons = caught.value.message.removeprefix("cannot connect: ").split("; ")
     assert sorted(reasons) == ["127.0.0.1: Connection refused", "::1: Connection refused"]
     assert caught.value.node == f"http://both.example:{port}"
@@ -108,7 +113,7 @@ async def test_a_refusal_of_an_address_says_why():
     """One address, one reason."""
     port = free_port()
     with pytest.raises(ConnectError) as caught:
-        await TcpDialer(2.0, None)(Node("http", "127.0.0.1", port))
+        await TcpDialer(2.0)(Node("http", "127.0.0.1", port))
     assert str(caught.value) == f"cannot connect: 127.0.0.1: Connection refused (node http://127.0.0.1:{port})"
     assert isinstance(caught.value.__cause__, OSError)
 
@@ -117,7 +122,7 @@ async def test_an_unknown_name_says_so():
     """The resolver's own words."""
     trio.socket.set_custom_hostname_resolver(Names())
     with pytest.raises(ConnectError, match="Name or service not known"):
-        await TcpDialer(2.0, None)(Node("http", "nobody.example", 8000))
+        await TcpDialer(2.0)(Node("http", "nobody.example", 8000))
 
 
 async def test_a_peer_that_does_not_finish_the_handshake_is_given_up_in_time():
@@ -125,13 +130,13 @@ async def test_a_peer_that_does_not_finish_the_handshake_is_given_up_in_time():
     with listening() as listener:
         begun = trio.current_time()
         with pytest.raises(ConnectError, match=r"no connection within 0\.1 s") as caught:
-            await TcpDialer(0.1, None)(node_of(listener, scheme="https"))
+            await TcpDialer(0.1, TLS)(node_of(listener, scheme="https"))
         assert trio.current_time() - begun < 1
         assert not isinstance(caught.value, TlsError)
 
 
 async def _stalled(node: Node) -> None:
-    await TcpDialer(60.0, None)(node)
+    await TcpDialer(60.0, TLS)(node)
 
 
 @pytest.mark.parametrize("ticks", range(8))
@@ -154,7 +159,7 @@ async def test_a_dial_cancelled_while_it_looks_up_a_name_leaves_no_socket():
 
     trio.socket.set_custom_hostname_resolver(Never())
     with trio.move_on_after(0.01) as scope:
-        await TcpDialer(60.0, None)(Node("http", "slow.example", 8000))
+        await TcpDialer(60.0)(Node("http", "slow.example", 8000))
     assert scope.cancelled_caught
 
 
@@ -163,7 +168,7 @@ async def test_closing_a_connection_ends_its_dial():
     with listening() as listener:
         connection = Connection(node_of(listener, scheme="https"), float("inf"))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.dial, TcpDialer(60.0, None))
+            nursery.start_soon(connection.dial, TcpDialer(60.0, TLS))
             await trio.testing.wait_all_tasks_blocked(0.02)
             connection.close(Ending.CLIENT_CLOSED)
         assert not connection.is_reusable

@@ -70,7 +70,7 @@ async def serving(handler: Handler) -> AsyncGenerator[tuple[Server, NativeTransp
         server = Server(handler, nursery)
         await server.start()
         pools = Pools(per_node=20, total=20, idle_lifetime=60, max_age=None, acquire_timeout=1, alarm=lambda _: None)
-        transport = NativeTransport(pools, TcpDialer(2.0, None))
+        transport = NativeTransport(pools, TcpDialer(2.0))
         yield server, transport
         pools.close()
         nursery.cancel_scope.cancel()

@@ -17,6 +17,7 @@ from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.dialing import TcpDialer
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
+from alternator_trio._transport.tls_contexts import TlsContexts
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import AttemptTimeoutError, ConnectError, ConnectionLostError, TlsError
 from alternator_trio.nodes import Node
@@ -62,7 +63,7 @@ async def serving(handler: Handler, certificate: trustme.LeafCert | None) -> Asy
 
 def transport_over(context: ssl.SSLContext) -> NativeTransport:
     pools = Pools(per_node=2, total=2, idle_lifetime=60, max_age=None, acquire_timeout=1, alarm=lambda _: None)
-    return NativeTransport(pools, TcpDialer(2.0, context))
+    return NativeTransport(pools, TcpDialer(2.0, TlsContexts(context)))
 
 
 async def attempt(transport: NativeTransport, node: Node, request: bytes = REQUEST) -> bytes:
@@ -139,6 +140,28 @@ async def test_a_plain_http_port_is_told_from_tls(trusting):
             await attempt(transport_over(trusting), node)
 
 
+def server_hello_of_tls_1_1() -> bytes:
+    """What an old server answers that knows nothing of lists of versions (RFC 4346, section 7.4.1.3)."""
+    hello = b"\x03\x02" + bytes(32) + b"\x00" + b"\x00\x2f" + b"\x00"
+    message = b"\x02" + len(hello).to_bytes(3, "big") + hello
+    return b"\x16\x03\x02" + len(message).to_bytes(2, "big") + message
+
+
+async def speak_tls_1_1(stream: trio.abc.Stream) -> None:
+    await stream.receive_some()
+    await stream.send_all(server_hello_of_tls_1_1())
+    await stream.receive_some()
+
+
+async def test_an_old_version_that_is_answered_is_told_from_other_failures(trusting):
+    """A server that chooses TLS 1.1 whatever it is offered."""
+    async with serving(speak_tls_1_1, None) as node:
+        with pytest.raises(
+            TlsError, match=r"only protocol versions older than minimum_version \(unsupported protocol\)"
+        ):
+            await attempt(transport_over(trusting), node)
+
+
 async def hang_up(stream: trio.abc.Stream) -> None:
     await stream.receive_some()
 
@@ -157,7 +180,7 @@ async def test_a_stalled_handshake_ends_at_the_connect_timeout(trusting):
         await trio.sleep_forever()
 
     transport = transport_over(trusting)
-    transport._dial = TcpDialer(0.1, trusting)
+    transport._dial = TcpDialer(0.1, TlsContexts(trusting))
     async with serving(stall, None) as node:
         with pytest.raises(ConnectError, match=r"within 0\.1 s") as caught:
             await attempt(transport, node)
