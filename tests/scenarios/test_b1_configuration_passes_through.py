@@ -13,7 +13,7 @@ import random
 
 import pytest
 
-from alternator_trio import AlternatorConfig, Client, RetryPolicy, TlsError, load_config, open_alternator
+from alternator_trio import AlternatorConfig, Client, RetryPolicy, Tls, TlsError, load_config, open_alternator
 from alternator_trio._runtime import open_runtime
 from alternator_trio.config import OperationOptions
 from tests.http2_node import http2_node
@@ -126,12 +126,31 @@ async def test_b1_seeds_are_the_nodes_that_are_asked_first(autojump_clock, monke
         assert nodes.requests[0].host == "10.0.0.2"
 
 
-@pytest.mark.parametrize("way", ["options", "config"])
-async def test_b1_tls_is_whom_the_client_trusts(tls_cluster, trust, way):
+def tls_by_options(seeds, file):
+    return {"tls": Tls(ca_file=file)}
+
+
+def tls_by_config(seeds, file):
+    return {"config": AlternatorConfig(seeds=seeds, tls=Tls(ca_file=file))}
+
+
+def tls_by_file(seeds, file):
+    settings = file.with_name("app.toml")
+    settings.write_text(f'[alternator]\ntls = {{ ca_file = "{file.name}" }}\n', encoding="utf-8")
+    return {"config": load_config(*seeds, file=settings, environ={})}
+
+
+def tls_by_environment(seeds, file):
+    return {"config": load_config(*seeds, environ={"ALTERNATOR_TLS": f'{{ ca_file = "{file}" }}'})}
+
+
+@pytest.mark.parametrize("way", [tls_by_options, tls_by_config, tls_by_file, tls_by_environment])
+async def test_b1_tls_is_whom_the_client_trusts(tls_cluster, authority, tmp_path, way):
     """Over real sockets: with the authority's certificate it gets through, without it does not."""
+    file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
     seeds, once = tls_cluster.seeds, {"discovery": False, "retry": RetryPolicy(max_attempts=1)}
-    given = {"tls": trust} if way == "options" else {"config": AlternatorConfig(seeds=seeds, tls=trust)}
-    async with open_alternator(*seeds, **given, **once) as client:
+    async with open_alternator(*seeds, **way(seeds, file), **once) as client:
         await client.list_tables()
     async with open_alternator(*seeds, **once) as client:
         with pytest.raises(TlsError):
