@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
@@ -103,12 +104,13 @@ async def copy(source: trio.SocketStream, sink: trio.SocketStream, scope: trio.C
 
 
 @asynccontextmanager
-async def forward_proxy(login: str | None = None) -> AsyncGenerator[ForwardProxy]:
-    """A proxy on 127.0.0.1; ``login`` is ``user:password``."""
+async def forward_proxy(login: str | None = None, tls: ssl.SSLContext | None = None) -> AsyncGenerator[ForwardProxy]:
+    """A proxy on 127.0.0.1; ``login`` is ``user:password``; with ``tls`` it is an https:// proxy."""
     proxy = ForwardProxy(login)
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    proxy.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+    proxy.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.socket.getsockname()[1]}"
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, proxy.serve, [listener])
+        secured = listener if tls is None else trio.SSLListener(listener, tls, https_compatible=True)
+        nursery.start_soon(trio.serve_listeners, proxy.serve, [secured])
         yield proxy
         nursery.cancel_scope.cancel()

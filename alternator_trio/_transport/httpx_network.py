@@ -25,8 +25,8 @@ __all__ = ["NodeNetwork", "TlsChoice"]
 _BROKEN: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 _HTTP_1: Final = ["http/1.1"]
 
-TlsChoice: TypeAlias = Callable[[str], tuple[ssl.SSLContext, str]]
-"""From the host that is dialled to the context of its handshake and the name that its certificate must prove."""
+TlsChoice: TypeAlias = Callable[[str, bool], tuple[ssl.SSLContext, str]]
+"""From a host, and whether it is a proxy's, to the context of the handshake and the name that it must prove."""
 
 T = TypeVar("T")
 
@@ -52,6 +52,7 @@ class NodeNetwork(httpcore.AsyncNetworkBackend):
         self._tls = tls
         self._protocols = ["h2", "http/1.1"] if http2 else _HTTP_1
         self._proxy = proxy
+        self._has_secure_proxy = proxy is not None and proxy.startswith("https:")
         self._open: dict[trio.socket.SocketType, None] = {}
         self._failure = ""
         self._is_closed = False
@@ -78,12 +79,12 @@ class NodeNetwork(httpcore.AsyncNetworkBackend):
 
     def secured(self, stream: trio.abc.Stream, host: str) -> trio.SSLStream[trio.abc.Stream]:
         """TLS over a stream, before its handshake."""
-        context, name = self._tls(host)
-        if host.removesuffix(".") != self._node.host.removesuffix("."):
-            name = host  # a proxy's; the name that is given for nodes is not its
+        # With an https:// proxy the first layer is the proxy's, the one within it the node's.
+        is_proxy = self._has_secure_proxy and isinstance(stream, trio.SocketStream)
+        context, name = self._tls(host, is_proxy)
         # A context cannot be copied, and this one may be the user's own, with HTTP/1.1 spoken over it elsewhere: what
         # is offered is taken from it now, and put back before anybody else can look.
-        context.set_alpn_protocols(self._protocols)
+        context.set_alpn_protocols(_HTTP_1 if is_proxy else self._protocols)
         try:
             return trio.SSLStream(stream, context, server_hostname=name, https_compatible=True)
         finally:

@@ -145,7 +145,7 @@ class OverHttpx:
             "trace": exchange.trace,
             "timeout": self._timeouts,
         }
-        if node.host.endswith("."):  # which certificates never have
+        if self._connections is None and node.host.endswith("."):  # which certificates never have
             extensions["sni_hostname"] = node.host.removesuffix(".")
         return httpx.Request(
             method.decode("ascii"),
@@ -175,14 +175,14 @@ class _Whole(httpx.AsyncByteStream):
 
 
 def _tls_choice(contexts: TlsContexts | None) -> TlsChoice:
-    """The contexts of all handshakes; where all nodes are plain there may still be a proxy to shake hands with."""
+    """The contexts of all handshakes. A proxy must prove itself to the system's trust, and is not shown who we are."""
 
     @functools.cache
     def for_proxies() -> TlsContexts:
         return TlsContexts(Tls())
 
-    def choose(host: str) -> tuple[ssl.SSLContext, str]:
-        chosen = contexts or for_proxies()
+    def choose(host: str, is_proxy: bool) -> tuple[ssl.SSLContext, str]:  # noqa: FBT001  # see TlsChoice
+        chosen = for_proxies() if is_proxy or contexts is None else contexts
         return chosen.context(), chosen.server_name(host)
 
     return choose

@@ -104,6 +104,24 @@ async def test_a_proxy_that_asks_for_a_password(scheme, login, tls, trust) -> No
     assert "wr0ng" not in repr(caught.value)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_https_proxy(scheme, authority, tls, trust, monkeypatch, tmp_path) -> None:
+    """It proves itself to the system's trust, whatever the nodes' policy is; HTTP/2 is not offered to it."""
+    proxies = trustme.CA()
+    proxies.cert_pem.write_to_path(tmp_path / "system.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    certified = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    proxies.issue_cert("127.0.0.1").configure_cert(certified)
+    certified.set_alpn_protocols(["h2", "http/1.1"])
+    async with LocalCluster(nodes=1, tls=tls if scheme == "https" else None) as cluster:
+        async with forward_proxy(tls=certified) as proxy:
+            context = trust if scheme == "https" else None
+            options = HttpxTransport(proxy=proxy.url)
+            async with open_alternator(*cluster.seeds, transport=options, tls=context, retry=ONCE) as client:
+                await create_table(client)
+    assert proxy.seen
+
+
 async def test_a_proxy_that_is_not_there(cluster) -> None:
     """The error says that it is the proxy which refuses, and which node was meant."""
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
