@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, Unpack
 
 import trio
@@ -209,9 +209,9 @@ class Client(Operations):
             dropped_messages=sum(inbox.statistics().dropped for inbox in inboxes),
         )
 
-    async def _perform(self, operation: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+    def _perform(self, operation: str, parameters: Mapping[str, object]) -> Coroutine[Any, Any, dict[str, Any]]:
         check_parameters(operation, parameters)
-        return await self._runtime.data_path.perform(operation, parameters, self._config)
+        return self._runtime.data_path.perform(operation, parameters, self._config)
 
     def __repr__(self) -> str:
         state = "closed" if self._runtime.data_path.is_closed else f"{self.routing_scope}, {len(self.nodes())} node(s)"

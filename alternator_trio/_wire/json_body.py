@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeGuard, cast
 
@@ -20,6 +21,7 @@ __all__ = ["decode_object", "encode_object"]
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _MAX_DEPTH: Final = 254  # orjson's own bound on what it writes
+_find_binary: Final = re.compile(rb'"BS?"').search  # in one pass, and that faster than ``in``
 
 
 def encode_object(parameters: Mapping[str, object]) -> bytes:
@@ -59,7 +61,7 @@ def decode_object(body: bytes) -> dict[str, object]:
     if not _is_object(value):
         raise ValueError(f"a JSON {type(value).__name__} where an object was promised")
     # Most answers hold no binary value: one search over the bytes spares them the walk.
-    if b'"B"' in body or b'"BS"' in body:
+    if _find_binary(body):
         _restore_binary(value)
     return value
 
