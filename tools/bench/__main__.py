@@ -1,7 +1,8 @@
 """Measure this client against the bare exchange, side by side, on one core: ``python tools/bench``.
 
 Starts a server on one core, one process per subject on another, has them measure in turn, and says what an operation
-costs; then measures what routing adds, in checkpoints. See ``docs/benchmarks.md`` for what the figures mean.
+costs; then measures what routing adds, in checkpoints, what signing and compressing take, and how much memory and time
+to import the client needs. See ``docs/benchmarks.md`` for what the figures mean.
 """
 
 from __future__ import annotations
@@ -16,8 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import profiling
+from content_costs import SUBJECT as CONTENT
+from content_costs import ContentCosts
+from footprint import NODES as MEMORY_NODES
+from footprint import SUBJECT as MEMORY
+from footprint import Footprint
 from payloads import CHECKPOINT, OPERATIONS
-from report import BASELINE, Report
+from report import BASELINE, CLIENT, SIGNED, Report
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rounds import Plan, run_rounds
@@ -33,9 +39,10 @@ if TYPE_CHECKING:
     from rounds import Sample
     from servers import Kind, Server
 
-PARTS = ("exchange", "routing")
+PARTS = ("exchange", "routing", "content", "footprint")
 UNITS = "units"
-CLIENTS = [name for name in subject_names() if name not in {UNITS, ROUTING}]
+SUBJECTS = (BASELINE, CLIENT, SIGNED)
+CLIENTS = [name for name in subject_names() if name not in {UNITS, ROUTING, CONTENT, MEMORY}]
 UNIT_SECONDS = 0.05
 PROFILE_SECONDS = 5.0
 ENOUGH_CORES = 2
@@ -58,9 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report.show(output)
             written |= report.as_json()
         if "routing" in options.parts:
-            costs = RoutingCosts.measured(slices=options.slices, core=client_core)
-            costs.show(output)
-            written |= {"routing": costs.as_json()}
+            routing = RoutingCosts.measured(slices=options.slices, core=client_core)
+            routing.show(output)
+            written |= {"routing": routing.as_json()}
+        if "content" in options.parts:
+            content = ContentCosts.measured(core=client_core)
+            content.show(output)
+            written |= {"content": content.as_json()}
+        if "footprint" in options.parts:
+            with running_server(server_kind(options.server, errors), nodes=MEMORY_NODES, core=server_core) as server:
+                footprint = Footprint.measured(server, core=client_core)
+            footprint.show(output)
+            written |= {"footprint": footprint.as_json()}
     except (ServerError, SubjectError) as error:
         errors.print(f"[bold red]{error}", highlight=False)
         return 1
@@ -70,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; every choice has a default, and the whole default run takes about two minutes."""
+    """Read the command line; every choice has a default, and the whole default run takes about three minutes."""
     parser = argparse.ArgumentParser(prog="python tools/bench", description=__doc__.partition("\n")[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default all)")
     parser.add_argument("--slices", type=int, default=30, help="how often each figure of routing is taken (default 30)")
@@ -81,8 +97,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=list(OPERATIONS))
     parser.add_argument(
         "--subjects", type=Subject.parse, nargs="+", metavar="[LABEL=]NAME[@PYTHON]",
-        default=[Subject.parse(BASELINE), Subject.parse("alternator_trio_client")],
-        help=f"any of {', '.join(CLIENTS)}; @PYTHON for one in its own venv",
+        help=f"any of {', '.join(CLIENTS)}; @PYTHON for one in its own venv (default {' '.join(SUBJECTS)})",
     )  # fmt: skip
     parser.add_argument("--server", choices=("auto", "nginx", "builtin"), default="auto")
     parser.add_argument("--nodes", type=int, default=1, help="addresses from 127.0.0.1 on that are listed (default 1)")
@@ -92,6 +107,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="profile the last subject, 32 in flight, instead of measuring: with py-spy where it is installed",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    if options.subjects is None:
+        options.subjects = [Subject.parse(name) for name in ([CLIENT] if options.profile else SUBJECTS)]
     labels = [subject.label for subject in options.subjects]
     if len(set(labels)) < len(labels):
         parser.error("two subjects of one name: give one of them a label, LABEL=NAME")

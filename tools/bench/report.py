@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from payloads import CHECKPOINTS_PER_CALL
 from rich.table import Table
 from servers import INSTALL_NGINX
+from summary import Spread, added_cpu_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rounds import Plan, Sample
     from servers import Server
-    from summary import Row, Spread
+    from summary import Row
 
 BASELINE = "bare"
 NEARLY_BUSY = 0.85
@@ -29,15 +30,22 @@ NEARLY_BUSY = 0.85
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many bare exchanges an operation may cost in CPU."""
+    """How many bare exchanges an operation of a subject may cost in CPU."""
 
+    subject: str
+    kind: str
     operation: str
     in_flight: int
     must: float
     towards: float
 
 
-UNSIGNED_GET = Budget(operation="GetItem", in_flight=32, must=1.9, towards=1.6)
+CLIENT = "alternator_trio_client"
+SIGNED = "alternator_trio_signed"
+BUDGETS = (
+    Budget(subject=CLIENT, kind="unsigned", operation="GetItem", in_flight=32, must=1.9, towards=1.6),
+    Budget(subject=SIGNED, kind="signed", operation="GetItem", in_flight=32, must=2.7, towards=2.2),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +109,9 @@ class Report:
         if self.units:
             costs = ", ".join(f"{_checkpoint_us(row):.2f} µs with {row.in_flight}" for row in self.units)
             yield f"One trio.lowlevel.checkpoint() per task at a time, by tasks in flight: {costs}."
-        yield from self._about_budget(UNSIGNED_GET)
+        yield from self._about_signing()
+        for budget in BUDGETS:
+            yield from self._about_budget(budget)
 
     def _about_server(self) -> str:
         server = self.server
@@ -130,15 +140,25 @@ class Report:
         )
         return f"Subjects, {where}: {subjects}. {processor()}, {os.cpu_count()} cores."
 
+    def _about_signing(self) -> Iterator[str]:
+        """What a signature costs in the middle of everything else: the difference of two neighbours in one round."""
+        for row in self.rows:
+            added = Spread.of(added_cpu_us(self.samples, row, CLIENT)) if row.subject == SIGNED else None
+            if added is not None:
+                yield (
+                    f"Signing a {row.operation}, {row.in_flight} in flight, adds {added.median:.1f} µs of CPU "
+                    f"({added.lowest:.1f} to {added.highest:.1f})."
+                )
+
     def _about_budget(self, budget: Budget) -> Iterator[str]:
         for row in self.rows:
             of_this = (row.operation, row.in_flight) == (budget.operation, budget.in_flight)
-            if of_this and row.subject == "alternator_trio_client" and row.cpu_ratio:
+            if of_this and row.subject == budget.subject and row.cpu_ratio:
                 ratio = row.cpu_ratio.median
                 verdict = "within" if ratio <= budget.must else "[bold]over[/bold]"
                 yield (
-                    f"Budget, unsigned {budget.operation}, {budget.in_flight} in flight: {ratio:.2f} bare exchanges of "
-                    f"CPU, {verdict} the {budget.must} it must keep; the aim is {budget.towards}."
+                    f"Budget, {budget.kind} {budget.operation}, {budget.in_flight} in flight: {ratio:.2f} bare "
+                    f"exchanges of CPU, {verdict} the {budget.must} it must keep; the aim is {budget.towards}."
                 )
 
 

@@ -63,6 +63,14 @@ def rows_of(samples: Sequence[Sample], *, baseline: str | None) -> list[Row]:
     ]
 
 
+def added_cpu_us(samples: Sequence[Sample], row: Row, other: str) -> list[float]:
+    """What an operation of a row costs more than the same of another subject, per round."""
+    cell = [sample for sample in samples if (sample.operation, sample.in_flight) == (row.operation, row.in_flight)]
+    ours = [sample for sample in cell if sample.subject == row.subject]
+    theirs = [sample for sample in cell if sample.subject == other]
+    return [mine.cpu_us - its.cpu_us for mine, its in _pairs(ours, theirs)]
+
+
 def _order(cell: tuple[str, int, str], cells: list[tuple[str, int, str]]) -> tuple[int, int, int]:
     """Group by operation, then by load, whatever order the rounds took."""
     operations, loads, subjects = ([*dict.fromkeys(column)] for column in zip(*cells, strict=True))
