@@ -17,7 +17,7 @@ import bisect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol, TypeAlias
 
-from alternator_trio._core.go_rand import GoRand
+from alternator_trio._core.go_rand import GoRand, first_intn
 from alternator_trio._core.health import NodeState
 from alternator_trio._core.randomness import Randomness
 from alternator_trio.nodes import Node
@@ -263,9 +263,13 @@ def seeded_order(ring_length: int, seed: int) -> Iterator[int]:
         >>> list(seeded_order(6, 42))
         [5, 2, 0, 3, 1, 4]
     """
+    if ring_length < 1:
+        return
+    yield first_intn(seed, ring_length)  # most requests ask for no more
     intn = GoRand(seed).intn
-    moved: dict[int, int] = {}
-    for last in range(ring_length - 1, -1, -1):
+    slot = intn(ring_length)
+    moved = {slot: ring_length - 1}
+    for last in range(ring_length - 2, -1, -1):
         slot = intn(last + 1)
         yield moved.get(slot, slot)
         moved[slot] = moved.pop(last, last)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alternator_trio._core.go_rand import GoRand
+from alternator_trio._core.go_rand import GoRand, first_intn
 from alternator_trio._core.go_rand_words import COOKED
 
 seeds = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 2**31 - 1, -(2**31) + 1, 89482311, -1, 1])
@@ -62,6 +62,12 @@ def test_every_bounded_number_is_gos(seed, bounds):
     """Large bounds reject often: what is drawn in their place comes from the same sequence."""
     lazy, eager = GoRand(seed), Eager(seed)
     assert [lazy.intn(bound) for bound in bounds] == [eager.intn(bound) for bound in bounds]
+
+
+@given(seeds, st.integers(1, 2**31 - 1) | st.integers(1, 1000) | st.sampled_from([2**30 + 1, 2**30, 2**31 - 1]))
+def test_the_first_bounded_number_is_gos_without_the_state_too(seed, bound):
+    """Also where the first draw is rejected, which it is every other time just above 2^30."""
+    assert first_intn(seed, bound) == Eager(seed).intn(bound)
 
 
 def test_a_rejected_number_is_drawn_again():

@@ -24,7 +24,7 @@ import abc
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from typing import Any, Unpack
 
     from alternator_trio import types
@@ -53,7 +53,7 @@ class Operations(abc.ABC):
     __slots__ = ()
 
     @abc.abstractmethod
-    async def _perform(self, operation: str, parameters: Mapping[str, object]) -> Any:
+    def _perform(self, operation: str, parameters: Mapping[str, object]) -> Coroutine[Any, Any, Any]:
         """Send the operation and return its answer, shaped as the operation's ``…Output``."""
 
 $methods
