@@ -151,7 +151,10 @@ class ConnectError(TransportError):
 
 
 class TlsError(ConnectError):
-    """The TLS handshake failed: certificate, name, protocol version or an alert; nothing was sent."""
+    """The TLS handshake failed: certificate, name, protocol version or an alert; nothing has happened.
+
+    Under TLS 1.3 a node refuses a client certificate after the client has begun to send; it has then read none of it.
+    """
 
 
 class ConnectionLostError(TransportError):

@@ -8,6 +8,7 @@ another.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -86,7 +87,7 @@ class NodeNetwork(httpcore.AsyncNetworkBackend):
         # is offered is taken from it now, and put back before anybody else can look.
         context.set_alpn_protocols(_HTTP_1 if is_proxy else self._protocols)
         try:
-            return trio.SSLStream(stream, context, server_hostname=name, https_compatible=True)
+            return trio.SSLStream(_HeardOut(stream), context, server_hostname=name, https_compatible=True)
         finally:
             context.set_alpn_protocols(_HTTP_1)
 
@@ -195,3 +196,26 @@ class _Stream(httpcore.AsyncNetworkStream):
         if info == "is_readable":
             return self._sock.is_readable() if self._sock.fileno() >= 0 else True
         return None
+
+
+class _HeardOut(trio.abc.Stream):
+    """A stream whose sends do not fail: the receive that follows finds the end, and before it what the peer said last.
+
+    After a failed send Trio's TLS reads nothing more, also not the alert that says why the connection was ended.
+    """
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

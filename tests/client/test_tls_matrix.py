@@ -9,10 +9,11 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
+import trio
 import trustme
 
 from alternator_trio import DiscoveryError, RetryPolicy, Tls, TlsError, open_alternator
-from alternator_trio.testing import LocalCluster
+from alternator_trio.testing import LocalCluster, MinistackEngine
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -196,11 +197,12 @@ async def opened(world, request) -> AsyncGenerator[tuple[LocalCluster, Tls]]:
         yield cluster, client(world)
 
 
+@pytest.mark.parametrize("transport", ["native", "httpx"])
 @pytest.mark.parametrize("opened", ACCEPTED.values(), ids=ACCEPTED, indirect=True)
-async def test_who_proves_itself_is_accepted(opened, caplog):
+async def test_who_proves_itself_is_accepted(opened, transport, caplog):
     """By discovery and by data; and the cluster has nothing to say about it."""
     cluster, tls = opened
-    async with open_alternator(*cluster.seeds, tls=tls) as client:
+    async with open_alternator(*cluster.seeds, tls=tls, transport=transport) as client:
         assert tuple(map(str, await client.refresh())) == cluster.seeds
         await client.create_table(**TABLE)
         await client.put_item(TableName="users", Item=KEY)
@@ -214,12 +216,13 @@ async def test_who_proves_itself_is_accepted(opened, caplog):
     ids=REFUSED,
     indirect=["opened"],
 )
-@pytest.mark.parametrize("way", ["discovery", "data"])
+@pytest.mark.parametrize("way", ["discovery", "data", "data over httpx"])
 async def test_who_does_not_is_refused(opened, way, reason, caplog):
-    """By discovery and by data alike: the error names the node and the check, and nothing has happened."""
+    """By discovery, data and either transport alike: the error names the node and the check; nothing has happened."""
     cluster, tls = opened
     (seed,) = cluster.seeds
-    async with open_alternator(seed, tls=tls, discovery=way == "discovery", retry=ONCE) as client:
+    transport = "httpx" if way.endswith("httpx") else "native"
+    async with open_alternator(seed, tls=tls, discovery=way == "discovery", retry=ONCE, transport=transport) as client:
         if way == "discovery":
             with pytest.raises(DiscoveryError, match=reason) as refused:
                 await client.refresh()
@@ -231,4 +234,32 @@ async def test_who_does_not_is_refused(opened, way, reason, caplog):
             assert not failed.value.may_have_happened
             assert "_ssl.c" not in str(failed.value)
     assert not cluster.nodes[0].requests
+    with trio.fail_after(5):
+        while cluster.nodes[0].open_connections:
+            await trio.sleep(0.001)
     assert not [record for record in caplog.records if record.name != "alternator_trio"]
+
+
+async def test_a_write_that_a_node_refuses_with_the_client_is_done_once_by_another(world):
+    """Under TLS 1.3 it is sent before the refusal comes; an addition, never repeated in doubt, is safe all the same."""
+    engine = MinistackEngine()
+    try:
+        async with (
+            LocalCluster(nodes=1, tls=world.demands(TLS_1_3), engine=engine) as refusing,
+            LocalCluster(nodes=1, tls=world.presents(ADDRESS), engine=engine) as taking,
+            open_alternator(*refusing.seeds, *taking.seeds, tls=world.trusts, discovery=False) as client,
+        ):
+            await client.create_table(**TABLE)
+            for _ in range(10):
+                await client.update_item(
+                    TableName="users",
+                    Key=KEY,
+                    UpdateExpression="ADD visits :one",
+                    ExpressionAttributeValues={":one": {"N": "1"}},
+                )
+            item = (await client.get_item(TableName="users", Key=KEY))["Item"]
+            assert item["visits"] == {"N": "10"}
+            assert client.statistics().retries > 0
+            assert not refusing.nodes[0].requests
+    finally:
+        await engine.aclose()
