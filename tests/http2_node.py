@@ -107,11 +107,15 @@ USERS = {
 
 @asynccontextmanager
 async def http2_node(
-    authority: trustme.CA, *, protocols: tuple[str, ...] = ("h2", "http/1.1"), max_requests: int = 10**9
+    authority: trustme.CA,
+    *,
+    protocols: tuple[str, ...] = ("h2", "http/1.1"),
+    max_requests: int = 10**9,
+    name: str = "127.0.0.1",
 ) -> AsyncGenerator[Http2Node]:
     """A node with a table ``users``; after ``max_requests`` it ends a connection, as HTTP/2 does: with GOAWAY."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert(name).configure_cert(context)
     context.set_alpn_protocols(list(protocols))
     engine = MinistackEngine()
     await engine.execute("CreateTable", json.dumps(USERS).encode())

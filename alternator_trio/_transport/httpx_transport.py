@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import http.cookiejar
+import logging
 import math
 import ssl
 import urllib.request
@@ -43,6 +44,7 @@ def over_httpx(config: AlternatorConfig, pools: Pools) -> OverHttpx:
     if not isinstance(choice, (str, HttpxTransport)):
         return OverHttpx(pools, cast("httpx.AsyncClient", choice), None, config)
     options = choice if isinstance(choice, HttpxTransport) else HttpxTransport()
+    _hush(logging.getLogger("hpack"))
     connections = NodeConnections(
         options,
         Proxies(options, urllib.request.getproxies_environment()),
@@ -54,6 +56,12 @@ def over_httpx(config: AlternatorConfig, pools: Pools) -> OverHttpx:
     no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     client = httpx.AsyncClient(transport=connections, cookies=no_cookies, trust_env=False)
     return OverHttpx(pools, client, connections, config)
+
+
+def _hush(logger: logging.Logger) -> None:
+    """Keep headers, signatures and session tokens among them, out of logs that are at DEBUG as a whole."""
+    if logger.level == logging.NOTSET:  # whoever asks for this very logger has it
+        logger.setLevel(logging.INFO)
 
 
 class OverHttpx:

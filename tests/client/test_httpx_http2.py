@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 
 import pytest
@@ -11,9 +12,11 @@ import trustme
 from alternator_trio import (
     AttemptTimeoutError,
     ClientClosedError,
+    Credentials,
     DecodingError,
     HttpxTransport,
     RetryPolicy,
+    Tls,
     open_alternator,
 )
 from alternator_trio._transport import httpx_exchange
@@ -64,6 +67,29 @@ async def test_the_head_is_the_native_one_without_connection(node, trust):
     assert b"connection" not in verbose
     assert set(lean) - {b"host", b":authority"} == {b"user-agent", b"x-amz-target", b"content-type", b"content-length"}
     assert dict(node.requests[1])[b"host"].decode() == node.url.removeprefix("https://")
+
+
+async def test_no_log_has_a_secret(node, trust, caplog):
+    """At DEBUG hpack would write every header, the session token among them."""
+    caplog.set_level(logging.DEBUG)
+    role = Credentials("role", "salted_hash", "t0ken")
+    async with open_alternator(node.url, transport="httpx", tls=trust, discovery=False, credentials=role) as client:
+        await client.get_item(TableName="users", Key=KEY)
+    assert dict(node.requests[0])[b"x-amz-security-token"] == b"t0ken"
+    assert any(record.name.startswith("httpcore") for record in caplog.records)
+    assert not any(
+        "t0ken" in text or "AWS4-HMAC" in text for text in map(str, (r.getMessage() for r in caplog.records))
+    )
+
+
+async def test_the_policy_of_a_tls_holds(authority, tmp_path):
+    """A node that is dialled by its address and verified by a name, with a CA of its own."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with http2_node(authority, name="node.example") as node:
+        tls = Tls(ca_file=tmp_path / "ca.pem", server_name="node.example")
+        async with open_alternator(node.url, transport="httpx", tls=tls, discovery=False) as client:
+            await client.get_item(TableName="users", Key=KEY)
+    assert node.versions == ["2"]
 
 
 @pytest.mark.parametrize(("protocols", "http2"), [(("http/1.1",), True), (("h2", "http/1.1"), False)])
