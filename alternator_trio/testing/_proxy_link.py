@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import trio
 
 from alternator_trio.testing._addresses import listen
+from alternator_trio.testing._checks import check_count
 from alternator_trio.testing._proxy_pipe import Conditions
 from alternator_trio.testing._proxy_relay import ProxyConnection, Relay
 
@@ -120,6 +121,13 @@ class ProxyLink:
         self._accept_waiting()
         for relay in list(self._relays.values()):
             relay.end(reset=True)
+
+    def cut_after(self, count: int | None, *, reset: bool = True) -> None:
+        """Pass on so many bytes more, and end the connection right behind the last of them; None forgets it."""
+        if count is not None:
+            check_count("count", count, 1)
+        self._conditions.bytes_left = count
+        self._conditions.cut_by_reset = reset
 
     def refuse(self) -> None:
         """Stop listening: new connections are refused, open ones go on."""

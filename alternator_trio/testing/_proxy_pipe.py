@@ -35,19 +35,33 @@ _DEPARTED: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP"
 class Conditions:
     """What the link between the client and one node is like at the moment."""
 
-    __slots__ = ("_restored", "black_holed", "latency")
+    __slots__ = ("_restored", "black_holed", "bytes_left", "cut_by_reset", "latency")
 
     def __init__(self) -> None:
         self.latency = 0.0
         """Seconds that every byte is on its way, each way."""
         self.black_holed = False
         """Whether bytes vanish."""
+        self.bytes_left: int | None = None
+        """How many more are passed on, both ways and all connections together, before one is cut; None: no end."""
+        self.cut_by_reset = True
+        """Whether that cut is a reset, and not an orderly end."""
         self._restored = trio.lowlevel.ParkingLot()
 
     def restore(self) -> None:
         """End the black hole and wake whoever waited for its end."""
         self.black_holed = False
         self._restored.unpark_all()
+
+    def spend(self, count: int) -> bool:
+        """Note bytes that were passed on; True when the connection that they were passed on is now to be cut."""
+        if self.bytes_left is None:
+            return False
+        self.bytes_left -= count
+        if self.bytes_left:
+            return False
+        self.bytes_left = None
+        return True
 
     async def wait_restored(self) -> None:
         """Return when there is no black hole."""
@@ -58,8 +72,8 @@ class Conditions:
 class Pipe:
     """Carries bytes one way, late or into nothing as the conditions of its link have it."""
 
-    __slots__ = ("_conditions", "_held", "_on_departure", "_progress", "_queue", "_sink", "_sink_ready", "_source",
-                 "_work", "broken", "lost")  # fmt: skip
+    __slots__ = ("_conditions", "_held", "_on_cut", "_on_departure", "_progress", "_queue", "_sink", "_sink_ready",
+                 "_source", "_work", "broken", "lost")  # fmt: skip
 
     def __init__(
         self,
@@ -67,11 +81,13 @@ class Pipe:
         sink: socket.socket,
         conditions: Conditions,
         *,
+        on_cut: Callable[[], None],
         on_departure: Callable[[], None] | None = None,
     ) -> None:
         self._source = source
         self._sink = sink
         self._conditions = conditions
+        self._on_cut = on_cut
         self._on_departure = on_departure
         self._sink_ready = False
         self._queue: deque[tuple[float, memoryview]] = deque()
@@ -106,6 +122,8 @@ class Pipe:
                 if not data:
                     return True
                 self._take(data)
+                if self._source.fileno() < 0:  # cut behind these bytes
+                    return False
         except (OSError, trio.ClosedResourceError):
             return False
 
@@ -140,12 +158,19 @@ class Pipe:
     def _send(self, data: bytes) -> int:
         """Send at once what fits; a sink that is gone takes everything, into nothing."""
         try:
-            return self._sink.send(data)
+            return self._send_some(data)
         except BlockingIOError:
             return 0
         except OSError:
             self._break()
             return len(data)
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        """Send what fits, and no byte beyond the one behind which the connection is to be cut."""
+        sent = self._sink.send(data[: self._conditions.bytes_left])
+        if self._conditions.spend(sent):
+            self._on_cut()
+        return sent
 
     async def _deliver_first(self) -> None:
         due, data = self._queue[0]
@@ -154,7 +179,7 @@ class Pipe:
         if not self._queue:
             return  # a black hole came over it meanwhile, and nothing follows in a pipe that has lost bytes
         try:
-            sent = self._sink.send(data)
+            sent = self._send_some(data)
         except BlockingIOError:
             return
         if sent < len(data):

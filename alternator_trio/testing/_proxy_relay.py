@@ -70,8 +70,8 @@ class Relay:
             sock.settimeout(0)
             with contextlib.suppress(OSError):  # a client that is gone already, on macOS
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._to_node = Pipe(self._client, self._upstream, conditions, on_departure=self._client_left)
-        self._to_client = Pipe(self._upstream, self._client, conditions)
+        self._to_node = Pipe(self._client, self._upstream, conditions, on_cut=self._cut, on_departure=self._client_left)
+        self._to_client = Pipe(self._upstream, self._client, conditions, on_cut=self._cut)
         self._to_client.sink_is_ready()
 
     @property
@@ -114,6 +114,9 @@ class Relay:
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                 trio.lowlevel.notify_closing(sock)
                 sock.close()
+
+    def _cut(self) -> None:
+        self.end(reset=self._conditions.cut_by_reset)
 
     async def _client_side(self) -> None:
         orderly = await self._to_node.carry()

@@ -165,6 +165,21 @@ class CountingProxy:
         for link in self._chosen(address):
             link.cut()
 
+    def cut_after(self, count: int | None, address: str | None = None, *, reset: bool = True) -> None:
+        """Cut one connection of each address at any byte: in the middle of a head, say, or of an answer.
+
+        Args:
+            count: How many bytes pass before, counted over both directions and all connections of the address; None
+                forgets an earlier order.
+            address: Which one; None: each of them.
+            reset: True for a reset (RST), False for an end in order (FIN).
+
+        Raises:
+            ValueError: ``count`` is less than one.
+        """
+        for link in self._chosen(address):
+            link.cut_after(count, reset=reset)
+
     def refuse(self, address: str | None = None) -> None:
         """Stop listening on an address, or on all: connecting is refused. Connections that are open go on.
 

@@ -337,7 +337,7 @@ async def test_sockets_that_take_a_little_at_a_time_get_all() -> None:
         for sock in (source, sink):
             sock.settimeout(0)
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        pipe = _proxy_pipe.Pipe(source, sink, _proxy_pipe.Conditions())
+        pipe = _proxy_pipe.Pipe(source, sink, _proxy_pipe.Conditions(), on_cut=lambda: None)
         pipe.sink_is_ready()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pipe.carry)
@@ -614,6 +614,50 @@ async def test_cut_of_one_address_leaves_the_others_alone() -> None:
         await exchange(other)
         proxy.cut(LOCAL)
         assert await exchange(other) == b"ping"
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.01])
+@pytest.mark.parametrize("reset", [True, False])
+async def test_cut_after_some_bytes_lets_no_byte_more_through(reset: bool, latency: float) -> None:
+    """Six bytes: the four of a ping, two of its echo, and then the end, a reset or not."""
+    async with proxied() as proxy, await connect(proxy) as stream:
+        proxy.latency = latency
+        proxy.cut_after(6, LOCAL, reset=reset)
+        await stream.send_all(b"ping")
+        heard = b""
+        try:
+            while data := await stream.receive_some():
+                heard += data
+        except trio.BrokenResourceError:
+            assert reset
+        assert heard in ({b"", b"pi"} if reset else {b"pi"})  # a reset may overtake what it comes behind
+        assert proxy.open_connections == 0
+
+
+async def test_cut_after_some_bytes_is_for_one_connection() -> None:
+    """The next connection has no end of that kind."""
+    async with proxied() as proxy:
+        proxy.cut_after(1)
+        async with await connect(proxy) as stream:
+            await stream.send_all(b"ping")
+            assert await is_reset(stream)
+        async with await connect(proxy) as stream:
+            assert await exchange(stream) == b"ping"
+
+
+async def test_cut_after_some_bytes_can_be_forgotten() -> None:
+    """With None, all bytes pass again."""
+    async with proxied() as proxy, await connect(proxy) as stream:
+        proxy.cut_after(2)
+        proxy.cut_after(None)
+        assert await exchange(stream) == b"ping"
+
+
+async def test_cut_after_no_byte_is_refused() -> None:
+    """Nothing could be cut behind it."""
+    async with proxied() as proxy:
+        with pytest.raises(ValueError, match="count"):
+            proxy.cut_after(0)
 
 
 async def test_cut_includes_connections_that_were_not_accepted_yet() -> None:
