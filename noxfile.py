@@ -1,4 +1,7 @@
-"""One door to everything: `nox -s demo`, `tests`, `lint`, `types`, `docs`, `bench`, `failover`, `build`."""
+"""One door to everything: `nox -s NAME`.
+
+The names: demo, tests, coverage, lint, types, docs, bench, failover, hostile, fuzz, build.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,20 @@ def failover(session: nox.Session) -> None:
     """Take racks and nodes away from a loaded client, and draw its traffic; arguments go to tools/failover."""
     session.install(".[cli,local]")
     session.run("python", "tools/failover", *session.posargs)
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Play hostile servers for this client and for others, and compare; arguments go to tools/hostile."""
+    session.install(".", "trustme")
+    session.run("python", "tools/hostile", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz one of the pure parsers, guided by coverage; arguments go to tools/fuzz."""
+    session.install("-e", ".", *_group("fuzz"))
+    session.run("python", "tools/fuzz", *session.posargs)
 
 
 @nox.session

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import random
 import ssl
-import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from socket import SO_LINGER, SOL_SOCKET
 
 import trio
 
@@ -18,7 +16,7 @@ from alternator_trio.client import Client
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.nodes import Node
 from tests.hostile.rows import Row
-from tests.hostile.server import HostileServer
+from tests.hostile.server import HostileServer, NodeOnSocket
 from tests.memory_ends import MemoryEnd, memory_pair
 
 MAX_BYTES = 4 * 2**20
@@ -43,21 +41,6 @@ class NodeInMemory:
         if self._end.peer.is_closed:
             raise trio.BrokenResourceError
         await self._end.send(data)
-
-
-class NodeOnSocket:
-    """The server's end of a real connection."""
-
-    def __init__(self, stream: trio.abc.Stream, sock: trio.socket.SocketType) -> None:
-        self._stream = stream
-        self._sock = sock
-        self.send = stream.send_all
-        self.receive = stream.receive_some
-
-    def close(self, *, reset: bool = False) -> None:
-        if reset:
-            self._sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
-        self._sock.close()
 
 
 @asynccontextmanager

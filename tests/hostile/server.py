@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Final, NamedTuple
 
 import trio
@@ -16,7 +18,7 @@ import trio
 from tests.hostile.rows import TRAP, Row, whole
 from tests.hostile.steps import End, Send, Step, play
 
-__all__ = ["HostileServer", "SeenRequest"]
+__all__ = ["HostileServer", "NodeOnSocket", "SeenRequest"]
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _KEY: Final = {"Table": {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "TableStatus": "ACTIVE"}}
@@ -31,6 +33,21 @@ class SeenRequest(NamedTuple):
     body: Mapping[str, object]
 
 
+class NodeOnSocket:
+    """The server's end of a real connection, with or without TLS over it."""
+
+    def __init__(self, stream: trio.abc.Stream, sock: trio.socket.SocketType) -> None:
+        self._stream = stream
+        self._sock = sock
+        self.send = stream.send_all
+        self.receive = stream.receive_some
+
+    def close(self, *, reset: bool = False) -> None:
+        if reset:
+            self._sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
+
 class HostileServer:
     """One node.
 
@@ -43,6 +60,7 @@ class HostileServer:
         requests: What it received, in order.
         connects: Connections made so far.
         open_connections: Those that neither side has closed.
+        on_request: Called after each request has been put on record.
         dialled: The endpoints that were asked for, where the tests make the connections.
     """
 
@@ -50,6 +68,7 @@ class HostileServer:
         self.calm = False
         self.requests: list[SeenRequest] = []
         self.connects = self.open_connections = 0
+        self.on_request: Callable[[], object] = lambda: None
         self.dialled: set[str] = set()
         self._row = row
         self._trap = trap.encode()
@@ -98,6 +117,7 @@ class HostileServer:
                 json.loads(body or b"{}"),
             )
             self.requests.append(seen)
+            self.on_request()
             if not await self._answer(seen, end):
                 return
 
