@@ -132,11 +132,11 @@ class TlsWire:
         return data
 
     def peek(self) -> Peek:
-        """Look at the socket. What has come on a connection that was never read may be session tickets."""
+        """Look at the socket. What has come on a TLS 1.3 connection that was never read may be session tickets."""
         if not self._incoming.pending and not self._has_news(0):
             return Peek.QUIET
         seen = Peek.STRAY if self._incoming.pending else peek_at(self._sock)
-        return Peek.QUIET if seen is Peek.STRAY and not self._was_read else seen
+        return Peek.QUIET if seen is Peek.STRAY and self._is_unjudged else seen
 
     def close(self) -> None:
         """Close at once, waking whoever waits. The peer is not told: HTTP says where an answer ends."""

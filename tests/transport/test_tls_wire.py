@@ -141,19 +141,24 @@ async def test_records_that_came_together_are_received_together():
 
 
 @asynccontextmanager
-async def recorded() -> AsyncGenerator[tuple[TlsWire, ssl.SSLObject, ssl.MemoryBIO, socket.socket]]:
-    """A wire whose peer writes into memory, and sends of that what the test likes."""
+async def recorded(early: bytes = b"") -> AsyncGenerator[tuple[TlsWire, ssl.SSLObject, ssl.MemoryBIO, socket.socket]]:
+    """A wire whose peer writes into memory, and sends of that what the test likes; ``early`` with its last flight."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = server_context().wrap_bio(incoming, outgoing, server_side=True)
+    tls = server_context(TLS_1_2 if early else TLS_1_3).wrap_bio(incoming, outgoing, server_side=True)
     with tcp_pair() as (client, server):
 
         def shake_hands() -> None:
             while True:
                 try:
-                    return tls.do_handshake()
+                    tls.do_handshake()
                 except ssl.SSLWantReadError:
                     server.sendall(outgoing.read())
                     incoming.write(server.recv(65536))
+                else:
+                    break
+            if early:
+                tls.write(early)
+                server.sendall(outgoing.read())
 
         wire = TlsWire(client, CLIENT, server_name="127.0.0.1")
         async with trio.open_nursery() as nursery:
@@ -184,6 +189,14 @@ async def test_a_record_in_parts_is_waited_for(at):
             while not received:
                 await trio.sleep(0.001)
         assert received == [b"x" * 1000]
+
+
+async def test_what_comes_with_the_end_of_the_handshake_is_seen_and_received():
+    """Under TLS 1.2 no ticket comes so late: it is an answer that nobody asked for."""
+    async with recorded(b"early") as (wire, *_):
+        assert wire.peek() is Peek.STRAY
+        with trio.fail_after(5), trio.testing.assert_checkpoints():
+            assert await wire.receive() == b"early"
 
 
 async def test_much_is_sent_as_the_peer_reads():
