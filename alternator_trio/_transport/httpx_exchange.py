@@ -1,10 +1,10 @@
 """One exchange over httpx, in a task of its own, so that what becomes of its caller does httpx no harm.
 
 Rules: a cancellation must not reach httpcore wherever it likes: its pools lose connections and slots to it, and an
-HTTP/2 connection its frames and its flow window (httpcore 1.0.9, measured: 0 of 20 requests afterwards). A caller that
-leaves does so at once. Of the exchange that it leaves behind nothing is sent if nothing was before; over HTTP/1.1 it is
-cancelled, which costs its connection alone; over HTTP/2 its answer is read and dropped, for `DRAIN_SECONDS` at most. It
-keeps its lease until it has ended: what a node still works on counts.
+HTTP/2 connection its frames and its flow window (read in httpcore 1.0.9). A caller that leaves does so at once. Of the
+exchange that it leaves behind nothing is sent if nothing was before; over HTTP/1.1 it is cancelled, which costs its
+connection alone; over HTTP/2 its answer is read and dropped, for `DRAIN_SECONDS` at most. It keeps its lease until it
+has ended: what a node still works on counts.
 """
 
 from __future__ import annotations
