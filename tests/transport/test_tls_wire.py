@@ -305,6 +305,27 @@ async def test_a_peer_that_speaks_no_sense_is_an_error():
                 await wire.receive()
 
 
+async def test_a_peer_is_told_why_its_certificate_is_refused():
+    """By our alert: its log then says so as well."""
+    said: list[str] = []
+    with tcp_pair() as (client, server):
+        wire = TlsWire(client, CLIENT, server_name="127.0.0.9")
+        with server_context().wrap_socket(server, server_side=True, do_handshake_on_connect=False) as peer:
+
+            def shake_hands() -> None:
+                try:
+                    peer.do_handshake()
+                except ssl.SSLError as error:
+                    said.append(error.reason)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.to_thread.run_sync, shake_hands)
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await wire.handshake()
+            wire.close()
+    assert said == ["SSLV3_ALERT_BAD_CERTIFICATE"]
+
+
 # A client certificate that is refused: under TLS 1.3 after our handshake
 
 
