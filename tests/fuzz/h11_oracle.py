@@ -93,6 +93,11 @@ ONLY_OURS: Final = (
         b"HTTP/1.1 200 \0\r\nContent-Length: 0\r\n\r\n",
         lambda head, _: re.search(rb"HTTP/\d\.\d \d{3} ?[^\r\n]*" + CONTROL, head),
     ),
+    Difference(
+        "a 204 or 304 with a length that is none: it has no body, whatever it says",
+        b"HTTP/1.1 304 X\r\nTransfer-Encoding: x\r\n\r\n",
+        lambda head, _: re.search(rb"HTTP/\d\.\d (?:204|304)", head),
+    ),
 )
 """What this client accepts and h11 refuses."""
 
