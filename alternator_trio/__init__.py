@@ -8,8 +8,8 @@ How it is layered, from the top; imports point down:
 * ``cli``, ``testing``: the command, and what users test their own code with
 * ``client``: `open_alternator` and the operations
 * ``_runtime``: the composition root; ``_data_path``: one request's way over its attempts;
-  ``_router``: its plan
-* ``_actors``: NodeRegistry, Dispatcher, KeyResolver, Discovery; see ``_actors/messages.py``
+  ``_router``: its plan; ``_authentication``: its signature
+* ``_actors``: NodeRegistry, Dispatcher, CredentialsKeeper, KeyResolver, Discovery; see ``_actors/messages.py``
 * ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
 * ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness
 * ``loading``: a configuration from a file and from the environment
@@ -26,9 +26,9 @@ from alternator_trio._version import __version__
 from alternator_trio.client import Client, NodeStatus, RoutingCheck, Statistics, open_alternator
 from alternator_trio.config import AlternatorConfig, RetryPolicy
 from alternator_trio.content import RequestCompression
-from alternator_trio.credentials import Credentials
+from alternator_trio.credentials import Credentials, CredentialsProvider
 from alternator_trio.errors import *  # noqa: F403  # the whole tree: its __all__ is the list
-from alternator_trio.instruments import Instrument, NodeStateChanged, ScopeChanged
+from alternator_trio.instruments import ClockSkewCorrected, Instrument, NodeStateChanged, ScopeChanged
 from alternator_trio.loading import load_config
 from alternator_trio.nodes import Node
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
@@ -38,7 +38,9 @@ from alternator_trio.transports import HttpxTransport
 __all__ = [
     "AlternatorConfig",
     "Client",
+    "ClockSkewCorrected",
     "Credentials",
+    "CredentialsProvider",
     "HttpxTransport",
     "Instrument",
     "KeyRouteAffinity",

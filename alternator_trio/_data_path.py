@@ -18,6 +18,7 @@ from typing import Final
 import trio
 
 from alternator_trio._actors.messages import Activity, DiscoveryMessage, RefreshWanted
+from alternator_trio._authentication import Authenticator
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.query_plan import QueryPlan, RoundRobinPlan
 from alternator_trio._core.retry import QUOTA_TOKENS, RetryQuota, decide
@@ -31,9 +32,7 @@ from alternator_trio._wire.http_request import RequestWriter, sdk_lines
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import encode_object
 from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
-from alternator_trio._wire.operation_names import target
 from alternator_trio._wire.replies import UnreadableReplyError, read_result
-from alternator_trio._wire.sigv4 import Signer
 from alternator_trio.config import AlternatorConfig, RetryPolicy
 from alternator_trio.errors import (
     AlternatorError,
@@ -71,6 +70,7 @@ class DataPath:
         transport: Transport,
         live: Published[LiveNodes],
         router: Router,
+        authenticator: Authenticator,
         activity_from: Published[float],
         discovery: Inbox[DiscoveryMessage],
         writer: RequestWriter,
@@ -83,13 +83,13 @@ class DataPath:
         self._pools = transport.pools
         self._live = live
         self._router = router
+        self._authenticator = authenticator
         self._activity_from = activity_from
         self._discovery = discovery
         self._writer = writer
         self._quota = quota
         self._rng = rng
         self._wall_clock = wall_clock
-        self._signer = Signer(config.region)
         self._once = dataclasses.replace(config, retry=RetryPolicy(max_attempts=1))
         self._is_closed = False
         self._closed = trio.Event()
@@ -176,6 +176,7 @@ class DataPath:
     def keep_only(self, nodes: Collection[Node]) -> None:
         """Forget nodes that left."""
         self._writer.keep_only(nodes)
+        self._authenticator.keep_only(nodes)
 
     async def refresh(self, spacing: float = 0.0) -> LiveNodes:
         """Join the refresh in flight, or begin one, and return the node list that it leads to.
@@ -237,8 +238,8 @@ class DataPath:
         plan = self._router.plan_for(request)
         node = plan.next_node()
         while True:
-            if node is None:
-                plan, node = await self._next_cycle(request)
+            if node is None or (request.provider is not None and not self._authenticator.supplies(request, now)):
+                plan, node = await self._prepare(request, plan, node)
                 now = trio.current_time()
             live = self._live.value
             lease = self._pools.take(node, now)
@@ -260,9 +261,7 @@ class DataPath:
                 if response.status == _OK:
                     return self._succeed(request, node, response)
                 failed = request.error_in(response, self._wall_clock())
-            request.lease = None
-            await self._back_off(request, node, failed)
-            node = plan.next_node()
+            node = await self._next_node(request, plan, node, failed)
             now = trio.current_time()
 
     def _succeed(self, request: Request, node: Node, response: HttpResponse) -> dict[str, object]:
@@ -290,17 +289,9 @@ class DataPath:
 
     def _lines(self, request: Request, node: Node) -> bytes:
         """The header lines of one attempt: its signature for the node, and what AWS's SDKs say."""
-        config, lines = request.config, b""
-        if config.credentials is not None:
-            lines = self._signer.sign(
-                config.credentials,
-                authority=node.authority,
-                target=target(request.operation),
-                body=request.body,
-                now=self._wall_clock(),
-            )
-        if not config.optimize_headers:
-            lines += sdk_lines(request.identity(), request.attempts, config)
+        lines = self._authenticator.sign(request, node)
+        if not request.config.optimize_headers:
+            lines += sdk_lines(request.identity(), request.attempts, request.config)
         return lines
 
     def _judge(self, request: Request, node: Node, error: AlternatorError) -> float:
@@ -324,7 +315,7 @@ class DataPath:
 
     async def _lease_elsewhere(self, request: Request, plan: QueryPlan, live: LiveNodes, node: Node) -> Connection:
         """A lease where there is one: at another node of the plan, or whichever is free first; affinity waits."""
-        if not isinstance(plan, RoundRobinPlan):
+        if not isinstance(plan, RoundRobinPlan) or request.is_sent_again:
             return await self._pools.wait(node)
         held = plan.instead_of(node, self._pools.could_take)
         lease = None if held is node else self._pools.take(held, trio.current_time())
@@ -335,6 +326,14 @@ class DataPath:
             if chosen is not held:
                 plan.instead_of(held, lambda candidate: candidate == chosen)
         return lease
+
+    async def _prepare(self, request: Request, plan: QueryPlan, node: Node | None) -> tuple[QueryPlan, Node]:
+        """What an attempt needs and may take time: a node, and what the request's provider gives."""
+        if node is None:
+            plan, node = await self._next_cycle(request)
+        if not self._authenticator.supplies(request, trio.current_time()):
+            await self._authenticator.obtain(request)
+        return plan, node
 
     async def _next_cycle(self, request: Request) -> tuple[QueryPlan, Node]:
         """The plan is consumed: once the node list is fresh, another one, in which the last node comes last.
@@ -351,6 +350,14 @@ class DataPath:
             why = "" if request.last_error is None else f"; the last said: {request.last_error.message}"
             raise NoLiveNodesError(f"all nodes of the {self._live.value.scope} are down{why}") from request.last_error
         return plan, node
+
+    async def _next_node(self, request: Request, plan: QueryPlan, node: Node, error: AlternatorError) -> Node | None:
+        """Where to try again: at the same node what it only did not authenticate, else at the plan's next one."""
+        request.lease = None
+        if await self._authenticator.overcomes(request, node, error):
+            return node
+        await self._back_off(request, node, error)
+        return plan.next_node()
 
     async def _back_off(self, request: Request, node: Node, error: AlternatorError) -> None:
         """Wait until the next attempt is due; raises when there is to be none."""

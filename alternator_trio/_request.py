@@ -18,6 +18,7 @@ from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.repeatability import is_read, is_repeatable
 from alternator_trio._wire.replies import blames_encoding, read_error
 from alternator_trio.config import AlternatorConfig
+from alternator_trio.credentials import Credentials, CredentialsProvider
 from alternator_trio.errors import (
     AlternatorError,
     AttemptTimeoutError,
@@ -27,7 +28,7 @@ from alternator_trio.errors import (
 )
 from alternator_trio.nodes import Node
 
-__all__ = ["Request"]
+__all__ = ["Refusals", "Request"]
 
 _SCHEMA_CHANGES: Final = frozenset(
     {"CreateTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"}
@@ -39,6 +40,25 @@ _COMPRESSED: Final = b"\r\ncontent-encoding: "
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
+class Refusals:
+    """What was done about a request's signatures that nodes refused.
+
+    Attributes:
+        repeated: The attempt that was last sent twice because a shard may have known an older secret.
+        asked_again: Whether the provider was asked again.
+        timed: The attempt that was last signed anew by its node's clock.
+        sent_again: The attempt that was last sent again, for whichever of these reasons.
+    """
+
+    __slots__ = ("asked_again", "repeated", "sent_again", "timed")
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        self.asked_again = False
+        self.timed = 0
+        self.sent_again = 0
+
+
 class Request:
     """One logical request.
 
@@ -46,6 +66,8 @@ class Request:
         operation: Its name.
         parameters: As the caller gave them.
         config: The choices that hold for it: the client's, with those of the operation winning.
+        provider: Who is asked for credentials; None when they are given, or there are none.
+        credentials: Who signs the next attempt; None as long as the provider has not been asked, or without any.
         has_lines: Whether each attempt has header lines of its own: a signature, or what AWS's SDKs say.
         fields: The part of each attempt's head that the operation has to itself.
         body: Encoded once, for all attempts.
@@ -58,6 +80,8 @@ class Request:
         last_error: How the last attempt failed.
         keyed_table: The table by whose partition key it is routed; None for any other plan.
         unknown_outcome: Whether an attempt may have taken effect, or may still do so.
+        refusals: What was done about refused signatures; None as long as none was refused.
+        date: The Date of the last answer that was an error.
     """
 
     __slots__ = (
@@ -67,6 +91,8 @@ class Request:
         "attempts",
         "body",
         "config",
+        "credentials",
+        "date",
         "deadline",
         "fields",
         "has_lines",
@@ -76,6 +102,8 @@ class Request:
         "node",
         "operation",
         "parameters",
+        "provider",
+        "refusals",
         "spent",
         "tried",
         "unknown_outcome",
@@ -87,7 +115,13 @@ class Request:
         self.operation = operation
         self.parameters = parameters
         self.config = config
-        self.has_lines = config.credentials is not None or not config.optimize_headers
+        given = config.credentials
+        if given is None or type(given) is Credentials:
+            self.provider: CredentialsProvider | None = None
+            self.credentials: Credentials | None = given
+        else:
+            self.provider, self.credentials = given, None
+        self.has_lines = given is not None or not config.optimize_headers
         self.fields = fields
         self.body = body
         self.deadline = math.inf
@@ -99,6 +133,8 @@ class Request:
         self.last_error: AlternatorError | None = None
         self.keyed_table: str | None = None
         self.unknown_outcome = False
+        self.refusals: Refusals | None = None
+        self.date = b""
         self._failures: list[Failure] = []
         self._refused_from: float | None = None
         self._identity: str | None = None
@@ -113,6 +149,11 @@ class Request:
         """Whether the server waits for schema agreement before it answers."""
         return self.operation in _SCHEMA_CHANGES
 
+    @property
+    def is_sent_again(self) -> bool:
+        """Whether the attempt that is about to begin has been sent to its node before."""
+        return self.refusals is not None and self.refusals.sent_again > self.attempts
+
     def identity(self) -> str:
         """What all attempts of this request have in common, as a name that no other has."""
         if self._identity is None:
@@ -126,8 +167,15 @@ class Request:
         self.node = lease.node
         return lease.node
 
+    def take_back_attempt(self) -> None:
+        """Note that the attempt was refused for who signed it, or when, and is sent again as the same one."""
+        if self.refusals is not None:
+            self.refusals.sent_again = self.attempts
+        self.attempts -= 1
+
     def error_in(self, response: HttpResponse, now: float) -> ServiceError:
         """The service's error in an answer to the last attempt; ``now`` is the wall clock."""
+        self.date = response.headers.get(b"date", b"")
         return read_error(
             self.operation,
             response,

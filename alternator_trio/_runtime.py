@@ -1,7 +1,7 @@
 """The composition root: makes inboxes, published values, pools and actors, and runs the actors under supervision.
 
-Rules: start order NodeRegistry, Dispatcher, KeyResolver, Discovery; stop order the reverse. Discovery and KeyResolver
-are restarted for ever: a client with a good node list lives on without them. NodeRegistry and Dispatcher have an
+Rules: start order NodeRegistry, Dispatcher, CredentialsKeeper, KeyResolver, Discovery; stop order the reverse. The last
+three are restarted for ever: a client with a good node list lives on without them. NodeRegistry and Dispatcher have an
 intensity; beyond it the client stops. The real clock, randomness and network are chosen here and nowhere else.
 """
 
@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
+from alternator_trio._actors.credentials_keeper import CredentialsKeeper
 from alternator_trio._actors.discovery import Discovery
 from alternator_trio._actors.dispatcher import Dispatcher
 from alternator_trio._actors.key_resolver import KeyResolver
 from alternator_trio._actors.messages import (
+    CredentialsByProvider,
+    CredentialsMessage,
     DiscoveryMessage,
     DispatcherMessage,
     KeyNames,
@@ -30,6 +33,7 @@ from alternator_trio._actors.messages import (
     TableChanged,
 )
 from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
+from alternator_trio._authentication import Authenticator
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.retry import RetryQuota
 from alternator_trio._data_path import DataPath
@@ -84,7 +88,7 @@ class Runtime:
         config: The client's configuration.
         dial: Makes wires; None: over TCP.
         rng: Where all randomness comes from; None: a generator seeded by the system.
-        wall_clock: Seconds since the epoch, for signatures.
+        wall_clock: Seconds since the epoch: what signatures say, and what credentials end by.
     """
 
     def __init__(
@@ -109,6 +113,8 @@ class Runtime:
         self._activity_from = Published(float("inf"))
         self.registry_inbox: Inbox[NodeRegistryMessage] = Inbox("NodeRegistry")
         self.dispatcher_inbox: Inbox[DispatcherMessage] = Inbox("Dispatcher")
+        self.credentials: Published[CredentialsByProvider] = Published({})
+        self.credentials_inbox: Inbox[CredentialsMessage] = Inbox("CredentialsKeeper")
         self.keys_inbox: Inbox[KeyResolverMessage] = Inbox("KeyResolver")
         self.discovery_inbox: Inbox[DiscoveryMessage] = Inbox("Discovery")
         self.pools = Pools(
@@ -135,6 +141,13 @@ class Runtime:
                 keys=self.keys_inbox,
                 rng=rng,
             ),
+            authenticator=Authenticator(
+                config,
+                held=self.credentials,
+                keeper=self.credentials_inbox,
+                notifier=self._notifier,
+                wall_clock=wall_clock,
+            ),
             activity_from=self._activity_from,
             discovery=self.discovery_inbox,
             writer=RequestWriter(user_agent_text(config.user_agent)),
@@ -143,6 +156,7 @@ class Runtime:
             wall_clock=wall_clock,
         )
         self._rng = rng
+        self._wall_clock = wall_clock
 
     async def partition_key(self, table: str) -> str:
         """The name of a table's partition key: the user's own, one found out before, or one looked up now."""
@@ -196,6 +210,8 @@ class Runtime:
         self._start(block, registry, RestartLimited())
         dispatcher = Dispatcher(self.dispatcher_inbox, self.pools, self.config.seed_nodes, self._forget)
         self._start(block, dispatcher, RestartLimited())
+        keeper = CredentialsKeeper(self.credentials_inbox, self.credentials, self._wall_clock)
+        self._start(block, keeper, RestartForever())
         resolver = KeyResolver(self.keys_inbox, self.key_names, self._describe_table, self._rng)
         self._start(block, resolver, RestartForever())
         if self.config.discovery:

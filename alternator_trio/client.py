@@ -195,7 +195,13 @@ class Client(Operations):
         """Counts and connections."""
         runtime = self._runtime
         pools = runtime.pools.statistics()
-        inboxes = (runtime.registry_inbox, runtime.dispatcher_inbox, runtime.keys_inbox, runtime.discovery_inbox)
+        inboxes = (
+            runtime.registry_inbox,
+            runtime.dispatcher_inbox,
+            runtime.credentials_inbox,
+            runtime.keys_inbox,
+            runtime.discovery_inbox,
+        )
         return Statistics(
             operations=runtime.data_path.begun,
             retries=runtime.data_path.retries,

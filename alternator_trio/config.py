@@ -12,11 +12,11 @@ import math
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias, TypedDict, cast
+from typing import Final, Literal, TypeAlias, TypedDict, cast, get_args
 
 from alternator_trio._checks import check_count, check_names, check_seconds, shown
 from alternator_trio.content import RequestCompression, ResponseEncodings, as_response_encodings
-from alternator_trio.credentials import Credentials
+from alternator_trio.credentials import Credentials, CredentialsProvider, credentials_problem
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
@@ -30,6 +30,9 @@ __all__ = ["AlternatorConfig", "OperationOptions", "Options", "RetryPolicy"]
 AddressTranslator: TypeAlias = Mapping[str, str] | Callable[[str], str]
 """From the host that a node lists to the one that is dialled."""
 
+ClockSkewCorrection: TypeAlias = Literal["verified-tls", "always", "never"]
+
+_CLOCK_SKEW_CORRECTIONS: Final = get_args(ClockSkewCorrection)
 _REGION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -88,7 +91,9 @@ class Options(TypedDict, total=False):
     writes_cross_datacenter: bool
     address_translator: AddressTranslator | None
     instruments: Sequence[Instrument]
-    credentials: Credentials | None
+    credentials: Credentials | CredentialsProvider | None
+    require_auth: bool
+    clock_skew_correction: ClockSkewCorrection
     region: str
     request_compression: RequestCompression | None
     response_compression: ResponseEncodings
@@ -106,7 +111,7 @@ class OperationOptions(TypedDict, total=False):
     retry: RetryPolicy
     ambiguous_writes: Literal["raise", "retry"]
     key_route_affinity: KeyRouteAffinity | None
-    credentials: Credentials | None
+    credentials: Credentials | CredentialsProvider | None
     request_compression: RequestCompression | None
     response_compression: ResponseEncodings
     optimize_headers: bool
@@ -147,7 +152,10 @@ class AlternatorConfig:
         address_translator: From the host that a node lists to the one that is dialled: a callable, or a table, which
             leaves alone what is not in it.
         instruments: Hooks that are told of changes.
-        credentials: Who signs requests; None: nobody, they go unsigned.
+        credentials: Who signs requests, or an async callable that is asked for it; None: nobody, they go unsigned.
+        require_auth: True: an operation that would go unsigned is refused before anything is sent.
+        clock_skew_correction: Whether a node that finds a signature's time wrong is believed its own time, from its
+            answer's Date: when it speaks ``"verified-tls"``, ``"always"`` or ``"never"``.
         region: The region in signatures; Alternator takes any.
         request_compression: How bodies of requests are compressed; None: not at all.
         response_compression: The encodings that answers may come in, the preferred one first; empty: none is asked for.
@@ -187,7 +195,9 @@ class AlternatorConfig:
     writes_cross_datacenter: bool = True
     address_translator: AddressTranslator | None = None
     instruments: Sequence[Instrument] = ()
-    credentials: Credentials | None = None
+    credentials: Credentials | CredentialsProvider | None = None
+    require_auth: bool = False
+    clock_skew_correction: ClockSkewCorrection = "verified-tls"
     region: str = "us-east-1"
     request_compression: RequestCompression | None = None
     response_compression: ResponseEncodings = ()
@@ -222,6 +232,7 @@ class AlternatorConfig:
                 hint = _HINTS.get(name, "")
                 text = repr(value) if kind is bool else shown(value)
                 raise ConfigurationError(f"{name}: {text} is no {kind.__name__}{hint}")
+        self._check_authentication()
         object.__setattr__(self, "instruments", _as_instruments(self.instruments))
         object.__setattr__(self, "response_compression", as_response_encodings(self.response_compression))
         if not (isinstance(self.region, str) and _REGION.fullmatch(self.region)):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
@@ -248,6 +259,21 @@ class AlternatorConfig:
             raise ConfigurationError(
                 "writes_cross_datacenter: False needs a datacenter to stay in; "
                 "write routing_scope=RoutingScope.datacenter(…) or .rack(…)"
+            )
+
+    def _check_authentication(self) -> None:
+        if self.clock_skew_correction not in _CLOCK_SKEW_CORRECTIONS:
+            raise ConfigurationError(
+                f"clock_skew_correction: {self.clock_skew_correction!r} is none of {', '.join(_CLOCK_SKEW_CORRECTIONS)}"
+            )
+        if self.credentials is not None:
+            problem = credentials_problem(self.credentials)
+            if problem is not None:
+                raise ConfigurationError(f"credentials: {problem}; write Credentials(access_key_id, secret_access_key)")
+        elif self.require_auth and not (isinstance(self.tls, Tls) and self.tls.has_client_certificate):
+            raise ConfigurationError(
+                "require_auth: there are neither credentials nor a client certificate (tls=Tls(cert_file=…)); "
+                "what goes out would be unsigned"
             )
 
     def for_operations(self, options: OperationOptions) -> AlternatorConfig:
@@ -303,14 +329,13 @@ _KINDS: Final[tuple[tuple[str, type, bool], ...]] = (
     ("node_health", NodeHealth, True),
     ("writes_cross_datacenter", bool, False),
     ("optimize_headers", bool, False),
-    ("credentials", Credentials, True),
+    ("require_auth", bool, False),
     ("request_compression", RequestCompression, True),
 )
 
 
 # What to write in place of what comes to mind first.
 _HINTS: Final[Mapping[str, str]] = {
-    "credentials": "; write Credentials(access_key_id, secret_access_key)",
     "retry": "; write RetryPolicy(max_attempts=…)",
     "routing_scope": "; write RoutingScope.datacenter(…) or .rack(…)",
     "key_route_affinity": "; write KeyRouteAffinity.rmw() or .any_write()",

@@ -18,7 +18,7 @@ from alternator_trio.errors import ConfigurationError
 if TYPE_CHECKING:
     from configparser import RawConfigParser
 
-__all__ = ["Credentials", "CredentialsProvider"]
+__all__ = ["Credentials", "CredentialsProvider", "credentials_problem", "provider_name"]
 
 _HIDDEN: Final = "…"
 # What separates the parts of an Authorization header, where nothing can be quoted.
@@ -163,6 +163,10 @@ class Credentials:
 class CredentialsProvider(Protocol):
     """Gives credentials whenever they are needed anew: any async callable without arguments.
 
+    It is called in a task of the client's own, inside of the client's block, with the context variables of whoever
+    opened the client: the cancellation of an operation that waits does not reach it, the end of the block cancels it.
+    Two that compare equal are one provider; a bound method of an object equals itself.
+
     Example:
         ::
 
@@ -174,6 +178,28 @@ class CredentialsProvider(Protocol):
     async def __call__(self) -> Credentials:
         """The credentials that hold now; ``expires_at`` says for how long. What it raises fails the operation."""
         ...
+
+    def __hash__(self) -> int: ...
+
+
+def credentials_problem(value: object) -> str | None:
+    """Why something cannot stand for credentials or their provider; None when it can. Shows nothing of it."""
+    if isinstance(value, Credentials):
+        return None
+    if isinstance(value, type) or not callable(value):
+        shown = value.__qualname__ if isinstance(value, type) else type(value).__name__
+        return f"{shown} is no Credentials, nor an async callable that gives them"
+    try:
+        hash(value)
+    except TypeError:
+        return f"{provider_name(value)} cannot be hashed, by which providers are told apart; give a bound method of it"
+    return None
+
+
+def provider_name(provider: object) -> str:
+    """A provider's name for errors and logs. Not its ``repr``, which may show what it was made with."""
+    name: object = getattr(provider, "__qualname__", None)
+    return name if isinstance(name, str) else type(provider).__qualname__
 
 
 def _rebuild(key_id: str, secret: str, token: str | None, expires_at: datetime | None) -> Credentials:

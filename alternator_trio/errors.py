@@ -16,6 +16,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "ConnectionLostError",
+    "CredentialsError",
     "DecodingError",
     "DiscoveryError",
     "EncodingError",
@@ -107,6 +108,13 @@ class ClientClosedError(AlternatorError):
 
 class ClientStoppedError(AlternatorError):
     """The client gave up: one of its actors crashed too often. The cause is the last crash."""
+
+
+class CredentialsError(AlternatorError):
+    """The credentials provider raised, took too long or gave nothing usable; nothing was sent by the last attempt.
+
+    The cause is what the provider raised.
+    """
 
 
 class DiscoveryError(AlternatorError):

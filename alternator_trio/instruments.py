@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-__all__ = ["Event", "Instrument", "NodeStateChanged", "Notifier", "ScopeChanged"]
+__all__ = ["ClockSkewCorrected", "Event", "Instrument", "NodeStateChanged", "Notifier", "ScopeChanged"]
 
 _logger: Final = logging.getLogger("alternator_trio")
 
@@ -47,6 +47,19 @@ class NodeStateChanged:
     new: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSkewCorrected:
+    """A node found a signature's time wrong, and requests to it are signed by its own clock from now on.
+
+    Attributes:
+        node: Canonical endpoint.
+        seconds: How far its clock is ahead of this client's; negative: behind.
+    """
+
+    node: str
+    seconds: float
+
+
 class Instrument:
     """Base of instruments; override what is of interest.
 
@@ -64,8 +77,11 @@ class Instrument:
     def node_state_changed(self, event: NodeStateChanged) -> None:
         """A node's health has changed."""
 
+    def clock_skew_corrected(self, event: ClockSkewCorrected) -> None:
+        """Requests to a node are signed by its clock from now on."""
 
-Event: TypeAlias = ScopeChanged | NodeStateChanged
+
+Event: TypeAlias = ScopeChanged | NodeStateChanged | ClockSkewCorrected
 
 
 class Notifier:
@@ -84,8 +100,10 @@ class Notifier:
             try:
                 if isinstance(event, ScopeChanged):
                     instrument.scope_changed(event)
-                else:
+                elif isinstance(event, NodeStateChanged):
                     instrument.node_state_changed(event)
+                else:
+                    instrument.clock_skew_corrected(event)
             except Exception:
                 self._instruments.remove(instrument)
                 _logger.exception("an instrument raised and is told nothing more: %s", type(instrument).__name__)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -176,14 +177,21 @@ class ScriptedNodes:
 
     @asynccontextmanager
     async def open_client(
-        self, *seeds: str, seed: int = 0, dial: Dial | None = None, **options: object
+        self,
+        *seeds: str,
+        seed: int = 0,
+        dial: Dial | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        **options: object,
     ) -> AsyncGenerator[Client]:
         """A client of these nodes, with the options of `open_alternator`; ``seed`` is its randomness.
 
         Health is off unless it is asked for: then nodes take turns from the start, and nobody probes them.
         """
         config = AlternatorConfig.build(seeds or self.seeds, None, {"node_health": None, **options})
-        async with open_runtime(config, dial=dial or self.dial, rng=random.Random(seed)) as runtime:
+        async with open_runtime(
+            config, dial=dial or self.dial, rng=random.Random(seed), wall_clock=wall_clock
+        ) as runtime:
             yield Client(runtime)
 
     async def dial(self, node: Node) -> MemoryEnd:

@@ -17,10 +17,13 @@ Message                 from                                  to              me
 `TableChanged`          callers                               KeyResolver     per table
 `KeyDoubted`            callers                               KeyResolver     per table
 `LookupFinished`        KeyResolver's own children            KeyResolver     never
+`CredentialsWanted`     callers                               CredentialsKeeper  per provider; its replies are kept
+`CredentialsRefused`    callers                               CredentialsKeeper  per provider and credentials; the same
+`ProviderCalled`        CredentialsKeeper's own children      CredentialsKeeper  never
 ======================  ====================================  ==============  ====================================
 
 Published: `LiveNodes` by NodeRegistry, the time from which
-`Activity` is wanted by Discovery, `KeyNames` by KeyResolver.
+`Activity` is wanted by Discovery, `KeyNames` by KeyResolver, credentials and their times by CredentialsKeeper.
 """
 
 from __future__ import annotations
@@ -30,14 +33,20 @@ from collections.abc import Hashable, Mapping
 from typing import ClassVar, Final, Self, TypeAlias
 
 from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
+from alternator_trio._core.held_credentials import HeldCredentials
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Message, Reply
-from alternator_trio.errors import AlternatorError, DiscoveryError
+from alternator_trio.credentials import Credentials, CredentialsProvider
+from alternator_trio.errors import AlternatorError, CredentialsError, DiscoveryError
 from alternator_trio.nodes import Node
 
 __all__ = [
     "Activity",
     "AttemptSettled",
+    "CredentialsByProvider",
+    "CredentialsMessage",
+    "CredentialsRefused",
+    "CredentialsWanted",
     "DirectContact",
     "DiscoveryMessage",
     "DispatcherMessage",
@@ -51,6 +60,7 @@ __all__ = [
     "ProbeFinished",
     "ProbeSettled",
     "ProbeWanted",
+    "ProviderCalled",
     "RefreshFinished",
     "RefreshWanted",
     "RingChanged",
@@ -60,12 +70,15 @@ __all__ = [
 # As many nodes as a node list may name, and as many tables as anybody may look up in one tick.
 MAX_NODES: Final = 4096
 MAX_TABLES: Final = 4096
+MAX_PROVIDERS: Final = 1024  # as many tenants, each with a provider of their own
 
 _RefreshReplies: TypeAlias = tuple[Reply[LiveNodes], ...]
 
 
 def _fail_all(
-    replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...], error: Exception, kind: type[AlternatorError]
+    replies: tuple[Reply[LiveNodes], ...] | tuple[Reply[str], ...] | tuple[Reply[Credentials], ...],
+    error: Exception,
+    kind: type[AlternatorError],
 ) -> None:
     """Tell those who wait; what is no error of ours, a crash, becomes the cause of one."""
     if isinstance(error, AlternatorError):
@@ -260,10 +273,61 @@ class LookupFinished(Message):
     is_permanent: bool = False
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsWanted(Message):
+    """Somebody signs with what a provider gives; with replies: and waits for it."""
+
+    limit: ClassVar[int] = MAX_PROVIDERS
+    provider: CredentialsProvider = dataclasses.field(repr=False)
+    replies: tuple[Reply[Credentials], ...] = ()
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.provider
+
+    def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
+        return dataclasses.replace(self, replies=self.replies + newer.replies)
+
+    def abandon(self, error: Exception) -> None:
+        _fail_all(self.replies, error, CredentialsError)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsRefused(Message):
+    """A node refuses what a provider gave; who asks waits for what it gives now, be it the same."""
+
+    limit: ClassVar[int] = MAX_PROVIDERS
+    provider: CredentialsProvider = dataclasses.field(repr=False)
+    credentials: Credentials
+    replies: tuple[Reply[Credentials], ...]
+
+    @property
+    def merge_key(self) -> Hashable:
+        return self.provider, self.credentials
+
+    def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
+        return dataclasses.replace(self, replies=self.replies + newer.replies)
+
+    def abandon(self, error: Exception) -> None:
+        _fail_all(self.replies, error, CredentialsError)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCalled(Message):
+    """A call of a provider is over: with credentials and the seconds that they hold for, or with an error."""
+
+    provider: CredentialsProvider = dataclasses.field(repr=False)
+    result: tuple[Credentials, float] | CredentialsError
+
+
 NodeRegistryMessage: TypeAlias = NodesDiscovered | DirectContact | AttemptSettled | ProbeSettled
 DispatcherMessage: TypeAlias = RingChanged
 DiscoveryMessage: TypeAlias = Activity | RefreshWanted | RefreshFinished | ProbeWanted | ProbeFinished
 KeyResolverMessage: TypeAlias = KeyWanted | TableChanged | KeyDoubted | LookupFinished
+CredentialsMessage: TypeAlias = CredentialsWanted | CredentialsRefused | ProviderCalled
+
+CredentialsByProvider: TypeAlias = Mapping[CredentialsProvider, HeldCredentials]
+"""What is held now. `HeldCredentials.ask_at` says from when on a `CredentialsWanted` would start a call."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,11 @@ class Signer:
         outer.update(inner.digest())
         return f"{stamp.opening}{outer.hexdigest()}{stamp.closing}".encode()
 
+    def is_new(self, credentials: Credentials, now: float, seconds: float) -> bool:
+        """Whether the first signature by these credentials is not older than that."""
+        stamp = self._stamps.get(credentials)
+        return stamp is not None and abs(now - stamp.since) <= seconds
+
     def _stamp(self, credentials: Credentials, second: int) -> _Stamp:
         known = self._stamps.get(credentials)
         if known is not None and known.second == second:
@@ -102,6 +107,7 @@ class _Stamp:
         "second",
         "signed_lines",
         "signed_names",
+        "since",
     )
 
     def __init__(
@@ -113,6 +119,7 @@ class _Stamp:
         token = credentials.session_token
         self.credentials = credentials
         self.second = second
+        self.since: int = second if earlier is None else earlier.since
         self.day = day
         self.key: bytes = (
             earlier.key

@@ -5,7 +5,7 @@ Rules:
 * Region and service are whatever the credential says; the path is ``/`` and the query is empty.
 * A signed header that the request has not counts as empty.
 * The body is hashed as it came, before any decompression.
-* A node remembers a role's secret for a minute, or until a signature by it is wrong: the first request after a change
+* A shard remembers a role's secret for a minute, or until a signature by it is wrong: the first request after a change
   is refused, and an old secret may still be taken.
 
 It shares no code with the client: what both get wrong must not look right.
@@ -42,7 +42,7 @@ class SignatureRefusedError(Exception):
 
 
 class Verifier:
-    """Verifies the requests that one node receives.
+    """Verifies the requests that one shard of a node receives.
 
     Args:
         roles: each role's name and its secret (in ScyllaDB its ``salted_hash``); it may change at any time.

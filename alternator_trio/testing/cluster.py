@@ -54,6 +54,8 @@ class LocalCluster:
         credentials: each role's name and its secret: every operation must then be signed by one of them, and is
             answered with Alternator's own errors when it is not; ``/localnodes`` and health checks stay open to all.
             None takes every request, signed or not.
+        shards: how many shards each node has: its connections are dealt out to them in turn, and each remembers
+            secrets for itself.
         compress_from: answers of this many bytes and more are compressed for a client that accepts that, as ScyllaDB
             does from 2026.1 on; None compresses nothing, as older versions do.
         unpacks_requests: False takes a compressed body for JSON, as versions before 2026.1 do: a ValidationException.
@@ -63,8 +65,8 @@ class LocalCluster:
 
     Raises:
         TypeError: an argument is of the wrong type; the message names it.
-        ValueError: both `nodes` and `topology` are given, or they make no node or too many; `compress_from` is less
-            than one, or `port` none.
+        ValueError: both `nodes` and `topology` are given, or they make no node or too many; `compress_from` or
+            `shards` is less than one, or `port` none.
         OSError: on entering: an address cannot be bound; on macOS the message says what to do.
         ImportError: on entering: the default engine is not installed; the message says how.
 
@@ -84,6 +86,7 @@ class LocalCluster:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         credentials: Mapping[str, str] | None = None,
+        shards: int = 1,
         compress_from: int | None = DEFAULT_COMPRESS_FROM,
         unpacks_requests: bool = True,
         engine: Engine | None = None,
@@ -102,6 +105,8 @@ class LocalCluster:
         if not callable(clock):
             raise TypeError(f"clock must be callable, not {clock!r}")
         self._credentials = None if credentials is None else dict(credentials)
+        check_count("shards", shards, 1)
+        self._shards = shards
         self._places = places(nodes, topology)
         self._wanted_port = port
         self._tls = tls
@@ -140,8 +145,9 @@ class LocalCluster:
     def credentials(self) -> dict[str, str] | None:
         """The roles and their secrets; None when no signature is needed.
 
-        Change the dictionary to change them for all nodes. As in ScyllaDB, a node may remember a role's old secret for
-        a minute, or until a signature does not fit it: the first request with the new secret is then refused.
+        Change the dictionary to change them for all nodes. As in ScyllaDB, each shard of a node may remember a role's
+        old secret for a minute, or until a signature does not fit it: the first request with the new secret is then
+        refused.
         """
         return self._credentials
 
@@ -194,25 +200,27 @@ class LocalCluster:
             run_process=self._run_process,
         )
 
-    def _run_process(self, node: LocalNode, script: Script, listener: socket.socket) -> NodeProcess:
-        if self._nursery is None or self._is_over:
-            raise RuntimeError("the cluster's block is over: nothing can be started in it")
-        # A node that starts again remembers no secret.
-        verifier = None if self._credentials is None else Verifier(self._credentials, self._clock)
-        application = Application(
+    def _make_application(self, node: LocalNode) -> Application:
+        return Application(
             self._engine,
             lambda dc, rack: self._listed(dc or node.datacenter, rack),
-            verifier,
+            None if self._credentials is None else Verifier(self._credentials, self._clock),
             compress_from=self._compress_from,
             unpacks_requests=self._unpacks_requests,
         )
+
+    def _run_process(self, node: LocalNode, script: Script, listener: socket.socket) -> NodeProcess:
+        if self._nursery is None or self._is_over:
+            raise RuntimeError("the cluster's block is over: nothing can be started in it")
+        # One application for each shard. A node that starts again remembers no secret.
+        applications = itertools.cycle([self._make_application(node) for _ in range(self._shards)])
 
         def make_connection(number: int, socket_stream: NodeStream, stream: trio.abc.Stream) -> Connection:
             return Connection(
                 number=number,
                 socket_stream=socket_stream,
                 stream=stream,
-                application=application,
+                application=next(applications),
                 script=script,
                 renderer=self._renderer,
             )

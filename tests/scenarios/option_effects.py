@@ -6,16 +6,21 @@ returns a plain value; times are Trio's, on the virtual clock, and so exact.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 import trio
 import trio.testing
 
 from alternator_trio import (
     AlternatorError,
+    ConfigurationError,
     Credentials,
     Instrument,
     KeyRouteAffinity,
@@ -23,6 +28,7 @@ from alternator_trio import (
     RequestCompression,
     RetryPolicy,
     RoutingScope,
+    ServiceError,
 )
 from alternator_trio.testing import Answer, Hang, Reset
 from tests.scripted_nodes import answer_json
@@ -291,6 +297,26 @@ async def signed_regions(nodes, opened):
     return line.partition("Credential=")[2].split("/")[2]
 
 
+async def unsigned_operations(nodes, opened):
+    async with opened(*nodes.seeds, discovery=False, credentials=Credentials("role", "hash")) as client:
+        try:
+            await client.call("ListTables", {}, credentials=None)
+        except ConfigurationError:
+            return "refused"
+    return "sent"
+
+
+async def requests_by_a_wrong_clock(nodes, opened):
+    late = {"__type": "x#InvalidSignatureException", "message": "Signature expired: it is later than that"}
+    date = formatdate(time.time() + 3600, usegmt=True)
+    for node in nodes:
+        node.fail_next(Answer(status=400, body=json.dumps(late).encode(), headers=(("date", date),)))
+    async with opened(*nodes.seeds, discovery=False, credentials=Credentials("role", "hash")) as client:
+        with contextlib.suppress(ServiceError):
+            await client.list_tables()
+    return len(nodes.requests)
+
+
 async def key_ids(nodes, opened):
     line = await headers(nodes, opened, "authorization")
     return None if line is None else line.partition("Credential=")[2].split("/")[0]
@@ -419,6 +445,20 @@ CASES = [
         toml='{ access_key_id = "writer", secret_access_key = "hash" }',
         observe=key_ids,
         expected="writer",
+    ),
+    Case(
+        option="require_auth",
+        value=True,
+        toml="true",
+        observe=unsigned_operations,
+        expected="refused",
+    ),
+    Case(
+        option="clock_skew_correction",
+        value="always",
+        toml='"always"',
+        observe=requests_by_a_wrong_clock,
+        expected=2,
     ),
     Case(option="region", value="eu-1", toml='"eu-1"', observe=signed_regions, expected="eu-1"),
     Case(

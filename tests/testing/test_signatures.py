@@ -317,6 +317,23 @@ async def test_changed_credentials_are_refused_once_by_each_node(guarded, dial):
     assert answers == ["UnrecognizedClientException", [], []]
 
 
+async def test_each_shard_remembers_for_itself(dial):
+    """A connection stays on its shard: with three of them changed credentials are refused once by each."""
+    async with LocalCluster(1, credentials={"role": SECRET}, shards=3) as cluster:
+        node = cluster.nodes[0]
+        for _ in range(3):
+            await list_tables(dial, node)
+        cluster.credentials["role"] = "new"
+        answers = [await list_tables(dial, node, secret="new") for _ in range(6)]
+    assert answers == ["UnrecognizedClientException"] * 3 + [[]] * 3
+
+
+def test_a_node_has_a_shard():
+    """None at all is a mistake."""
+    with pytest.raises(ValueError, match="shards must be at least 1, not 0"):
+        LocalCluster(1, shards=0)
+
+
 async def test_the_clusters_clock_can_be_wrong(dial):
     """It is the clock of both the signatures and the Date header, from which a client can tell."""
     async with LocalCluster(1, credentials={"role": SECRET}, clock=lambda: NOON) as cluster:
