@@ -139,7 +139,7 @@ async def test_who_is_cancelled_before_the_second_sending_leaves_nothing(autojum
         node.fail_next(REFUSAL, operation="ListTables")
         node.delay = 1.0
     async with nodes.open_client(
-        credentials=NEW, wall_clock=wall_clock, max_connections_per_node=1, max_connections=3
+        credentials=NEW, wall_clock=wall_clock, max_connections_per_node=1, discovery=False
     ) as client:
         async with trio.open_nursery() as nursery:
             for patience in [1.5] * 6 + [60.0] * 6:
