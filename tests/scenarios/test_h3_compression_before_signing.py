@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import pytest
+import trio
 
-from alternator_trio import Credentials, RequestCompression, open_alternator
+from alternator_trio import Credentials, InvalidSignatureException, RequestCompression, RetryPolicy, open_alternator
 from alternator_trio.testing import LocalCluster, MinistackEngine, Reset
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.scenarios.ministack_process import open_ministack
 from tests.waiting import all_active
 
 botocore_auth = pytest.importorskip("botocore.auth")
@@ -18,6 +21,11 @@ botocore_credentials = pytest.importorskip("botocore.credentials")
 SECRETS = {"role": "salted_hash"}
 ROLE = Credentials("role", "salted_hash")
 ITEM = {"id": {"S": "ada"}, "text": {"S": "lorem ipsum " * 200}}
+TABLE = {
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
 COMPRESSIONS = [None, RequestCompression.gzip(), RequestCompression.deflate()]
 HEADERS = [True, False]
 
@@ -68,6 +76,30 @@ async def test_h3_the_verifier_refuses_what_was_changed_after_signing(engine):
         async with open_alternator(*cluster.seeds, credentials=ROLE) as client:
             with pytest.raises(Exception, match="UnrecognizedClientException"):
                 await client.put_item(TableName="users", Item=ITEM)
+
+
+async def test_h3_a_foreign_verifier_accepts_it():
+    """ministack in a process of its own: compressed or not, lean or as an SDK, with a session token or without.
+
+    It verifies deflate as well and then fails to read it: it knows gzip alone.
+    """
+    with trio.fail_after(30):
+        async with open_ministack() as server:
+            user = await server.make_user()
+            session = await server.make_session(user)
+            assert session.session_token is not None
+            async with open_alternator(server.url, discovery=False, credentials=user) as client:
+                await client.create_table(TableName="users", **TABLE)
+                for credentials, compression, lean in itertools.product((user, session), COMPRESSIONS[:2], HEADERS):
+                    view = client.with_options(
+                        credentials=credentials, request_compression=compression, optimize_headers=lean
+                    )
+                    await view.put_item(TableName="users", Item=ITEM)
+                    assert (await view.get_item(TableName="users", Key={"id": ITEM["id"]}))["Item"] == ITEM
+                wrong = Credentials(user.access_key_id, "another", None)
+                once = client.with_options(credentials=wrong, retry=RetryPolicy(max_attempts=1))
+                with pytest.raises(InvalidSignatureException):
+                    await once.list_tables()
 
 
 async def test_h3_cancelled_in_the_middle():
