@@ -184,6 +184,7 @@ class Request:
             may_have_happened=False,
             now=now,
             compressed=self._is_compressed,
+            hidden=None if self.credentials is None else self.credentials.session_token,
         )
 
     def fail(self, node: Node, error: AlternatorError, now: float) -> Situation:

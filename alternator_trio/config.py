@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias, TypedDict, cast, get_args
 
 from alternator_trio._checks import check_count, check_names, check_seconds, shown
 from alternator_trio.content import RequestCompression, ResponseEncodings, as_response_encodings
-from alternator_trio.credentials import Credentials, CredentialsProvider, credentials_problem
+from alternator_trio.credentials import Credentials, CredentialsProvider, credentials_problem, provider_name
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
@@ -296,6 +296,14 @@ class AlternatorConfig:
             object.__setattr__(changed, name, value)
         changed._check()  # noqa: SLF001  # its own kind
         return changed
+
+    def __repr__(self) -> str:
+        shown = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.repr}
+        texts = {name: repr(value) for name, value in shown.items()}
+        if self.credentials is not None and not isinstance(self.credentials, Credentials):
+            # A provider's own representation may show what it was made with, as that of a partial function does.
+            texts["credentials"] = f"<{provider_name(self.credentials)}>"
+        return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in texts.items())})"
 
     @classmethod
     def build(cls, seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options) -> AlternatorConfig:

@@ -17,7 +17,7 @@ import orjson
 
 from alternator_trio.errors import EncodingError
 
-__all__ = ["decode_object", "encode_object"]
+__all__ = ["decode_object", "encode_object", "read_json"]
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _MAX_DEPTH: Final = 254  # orjson's own bound on what it writes
@@ -57,13 +57,26 @@ def decode_object(body: bytes) -> dict[str, object]:
         >>> decode_object(b'{"Item":{"id":{"B":"YWJj"}}}')
         {'Item': {'id': {'B': b'abc'}}}
     """
-    value: object = orjson.loads(body)
+    value = read_json(body)
     if not _is_object(value):
         raise ValueError(f"a JSON {type(value).__name__} where an object was promised")
     # Most answers hold no binary value: one search over the bytes spares them the walk.
     if _find_binary(body):
         _restore_binary(value)
     return value
+
+
+def read_json(text: bytes) -> object:
+    """The value in a JSON text.
+
+    Raises:
+        ValueError: It is no JSON. Not orjson's error, which holds the whole text, and would take it into crash reports.
+    """
+    try:
+        return orjson.loads(text)
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(problem)
 
 
 def _wire_value(value: object) -> object:

@@ -11,8 +11,7 @@ import ipaddress
 import re
 from typing import Final, NamedTuple, cast
 
-import orjson
-
+from alternator_trio._wire.json_body import read_json
 from alternator_trio.nodes import host_problem
 
 __all__ = ["MAX_LOCALNODES_BYTES", "LocalNodes", "parse_localnodes"]
@@ -46,7 +45,7 @@ def parse_localnodes(body: bytes) -> LocalNodes:
     """
     if len(body) > MAX_LOCALNODES_BYTES:
         raise ValueError(f"a node list of {len(body)} bytes; at most {MAX_LOCALNODES_BYTES} are accepted")
-    entries: object = orjson.loads(body)
+    entries = read_json(body)
     if not isinstance(entries, list):
         raise ValueError(f"a JSON {type(entries).__name__} where a list of addresses was promised")  # noqa: TRY004  # what a server sent is a wrong value, not a wrong type of ours
     listed = cast("list[object]", entries)

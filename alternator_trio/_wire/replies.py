@@ -77,6 +77,7 @@ def read_error(
     may_have_happened: bool,
     now: float = 0.0,
     compressed: bool = False,
+    hidden: str | None = None,
 ) -> ServiceError:
     """The error in an answer with another status than 200.
 
@@ -88,8 +89,11 @@ def read_error(
         may_have_happened: Whether a write may have taken effect.
         now: The wall clock, in seconds since the epoch, against which a Retry-After with a date is held.
         compressed: Whether the request's body went compressed; an error that says so comes with a hint.
+        hidden: What is not to be seen in the error, a session token: some servers and proxies show what they were sent.
     """
     body, problem = _error_body(response)
+    if hidden is not None:
+        body = _without(body, hidden.encode())
     members = _error_members(body)
     code = _code(members, response)
     message = problem or _message(members, body)
@@ -141,6 +145,16 @@ def _error_body(response: HttpResponse) -> tuple[bytes, str]:
         return decompress(response.body, coding, ("gzip", "deflate"), _MAX_ERROR_BYTES), ""
     except ContentError as error:
         return b"", f"the error cannot be read: {error}"
+
+
+def _without(body: bytes, hidden: bytes) -> bytes:
+    """The body with three dots in place of what is hidden, also where it stands as JSON or HTML has it."""
+    import html  # noqa: PLC0415  # 6 ms, which most processes never need
+
+    quoted = hidden.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    for form in (hidden, quoted, quoted.replace(b"/", b"\\/"), html.escape(hidden.decode()).encode()):
+        body = body.replace(form, b"...")
+    return body
 
 
 def _error_members(body: bytes) -> Mapping[str, object]:
