@@ -1,6 +1,6 @@
 """One door to everything: `nox -s NAME`.
 
-The names: demo, tests, coverage, lint, types, docs, bench, failover, hostile, fuzz, build.
+The names: demo, tests, coverage, lint, types, docs, bench, failover, hostile, fuzz, chaos, build.
 """
 
 from __future__ import annotations
@@ -93,6 +93,13 @@ def fuzz(session: nox.Session) -> None:
     """Fuzz one of the pure parsers, guided by coverage; arguments go to tools/fuzz."""
     session.install("-e", ".", *_group("fuzz"))
     session.run("python", "tools/fuzz", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Load the client for ten minutes while everything goes wrong; arguments go to tools/chaos."""
+    session.install(".[cli,local]")
+    session.run("python", "tools/chaos", *session.posargs)
 
 
 @nox.session
