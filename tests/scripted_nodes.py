@@ -203,11 +203,15 @@ class ScriptedNodes:
         if scripted.is_black_holed:
             await trio.sleep(self.connect_timeout)
             raise ConnectError(f"no connection within {self.connect_timeout:g} s", node=node.endpoint)
-        self._connections += 1
         mine, theirs = memory_pair()
-        self._nursery.start_soon(scripted.serve, theirs, self._connections, self._renderer)
-        scripted.admit(mine, theirs)
+        self.serve(scripted, mine, theirs)
         return mine
+
+    def serve(self, node: ScriptedNode, client: MemoryEnd, end: MemoryEnd) -> None:
+        """Let a node serve a connection, which may be made otherwise than by `dial`."""
+        self._connections += 1
+        self._nursery.start_soon(node.serve, end, self._connections, self._renderer)
+        node.admit(client, end)
 
 
 class ScriptedNode:
