@@ -103,6 +103,13 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Run seeds of the simulation, or one of them again: `-- --seeds 1000 --jobs 2`, `-- --seed 7 --trace`."""
+    session.install(".")
+    session.run("python", "tools/simulate", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the wheel and the source distribution."""
     session.install("build")

@@ -324,7 +324,7 @@ class DataPath:
             lease = await self._pools.wait(None, acceptable, request.tried)
             chosen = lease.node
             if chosen is not held:
-                plan.instead_of(held, lambda candidate: candidate == chosen)
+                plan.taken_instead(held, chosen)
         return lease
 
     async def _prepare(self, request: Request, plan: QueryPlan, node: Node | None) -> tuple[QueryPlan, Node]:

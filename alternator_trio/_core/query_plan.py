@@ -158,17 +158,25 @@ class RoundRobinPlan:
         An active node is only given up for an active one: to wait for it is better than to load one in quarantine.
         """
         states = (_ACTIVE,) if self._state_of(node) is _ACTIVE else (_ACTIVE, _QUARANTINED)
+        return self._trade(node, lambda other: accepts(other) and self._state_of(other) in states)
+
+    def taken_instead(self, node: Node, chosen: Node) -> None:
+        """Note that ``chosen`` is tried in place of the node just taken, however it stands by now."""
+        self._trade(node, lambda other: other == chosen)
+
+    def _trade(self, node: Node, is_wanted: Callable[[Node], bool]) -> Node:
+        """A wanted node of those to come, which gives its place to ``node``; without one ``node`` itself."""
         left, walk = self._begin_others()
         start = int(self._rng.random() * len(left))
         for nodes, offset in ((left, start), (walk.passed, 0)):
             for step in range(len(nodes)):
                 place = (step + offset) % len(nodes)
                 chosen = nodes[place]
-                if accepts(chosen) and self._state_of(chosen) in states:
+                if is_wanted(chosen):
                     nodes[place] = node
                     return chosen
         last = walk.last
-        if last is not None and accepts(last) and self._state_of(last) in states:
+        if last is not None and is_wanted(last):
             walk.last = node
             return last
         return node

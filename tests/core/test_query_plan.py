@@ -258,3 +258,17 @@ def test_a_ring_in_quarantine_is_not_drawn_to_its_end():
     ring = ring_of(200)
     assert seeded(ring, state_of, 11).next_node() == ring[next(seeded_order(200, 11))]
     assert asked.total() <= 2 * len(ring)
+
+
+def test_a_node_that_was_tried_instead_does_not_come_again():
+    """Whatever its state has become meanwhile: who waited for any node got it in place of the one at hand."""
+    ring = ring_of(3)
+    health = dict.fromkeys(ring, ACTIVE)
+    plan = round_robin(ring, health.__getitem__)
+    held = plan.next_node()
+    chosen = next(node for node in ring if node != held)
+    health[chosen] = QUARANTINED
+    plan.taken_instead(held, chosen)
+    rest = list(iter(plan.next_node, None))
+    assert chosen not in rest
+    assert held in rest

@@ -1,7 +1,8 @@
 """What befalls the nodes of a simulated cluster by itself: crashes, pauses, partitions, moves, clocks that jump.
 
 Rules: each kind of mishap comes at its own rate and, but for joining and leaving, passes by itself; `heal` ends all of
-them at once. At least one node is left that has not been taken down here.
+them at once. At least one node is left that has not been taken down here. The first node of each datacenter keeps its
+address and never leaves, so that whoever knows the seeds can find the cluster again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ __all__ = ["Chaos", "ChaosWorld"]
 
 _LONGEST: Final = 40.0
 _MOST_NODES: Final = 9
-_FEWEST_NODES: Final = 2
 _SLOWEST: Final = 400.0
 
 
@@ -107,6 +107,11 @@ class Chaos:
         running = [node for node in self._world.nodes if node.is_running and not node.gate.is_shut]
         return self._rng.choice(running) if len(running) > 1 else None
 
+    def _wanderers(self) -> list[SimulatedNode]:
+        """The nodes that run and may lose their address."""
+        anchors = {node.datacenter: node for node in reversed(self._world.nodes)}
+        return [node for node in self._world.nodes if node.is_running and node is not anchors[node.datacenter]]
+
     def _take_down(self, how: Callable[[SimulatedNode], None]) -> None:
         if (node := self._victim()) is not None:
             how(node)
@@ -124,15 +129,16 @@ class Chaos:
 
     def _move(self) -> None:
         """Another address, one that no node had before."""
-        if (node := self._victim()) is not None:
+        if wanderers := self._wanderers():
+            node = self._rng.choice(wanderers)
             node.kill()
             address = f"10.9.{self._rng.randrange(256)}.{self._rng.randrange(1, 255)}"
             self._later(lambda: node.start(address=address), 5.0)
 
     def _swap(self) -> None:
-        running = [node for node in self._world.nodes if node.is_running]
-        if len(running) > _FEWEST_NODES:
-            one, other = self._rng.sample(running, 2)
+        wanderers = self._wanderers()
+        if len(wanderers) > 1:
+            one, other = self._rng.sample(wanderers, 2)
             addresses = one.address, other.address
             one.kill()
             other.kill()
@@ -149,8 +155,8 @@ class Chaos:
             self._world.add_node(like.datacenter, like.rack)
 
     def _leave(self) -> None:
-        if len(self._world.nodes) > _FEWEST_NODES and (node := self._victim()) is not None:
-            self._world.remove_node(node)
+        if wanderers := self._wanderers():
+            self._world.remove_node(self._rng.choice(wanderers))
 
     def _cut_off(self) -> None:
         if (node := self._victim()) is not None:

@@ -18,8 +18,8 @@ __all__ = ["Link", "LinkWatcher"]
 class LinkWatcher(Protocol):
     """Who looks at what a client does on the wire; called synchronously, and must not raise."""
 
-    def dialled(self, client: str, node: str, number: int) -> None:
-        """A connection was made."""
+    def dialled(self, client: str, node: str, number: int, address: str) -> None:
+        """A connection was made, to a node under an address."""
         ...
 
     def sent(self, client: str, node: str, number: int, data: bytes) -> None:
@@ -105,11 +105,11 @@ class Link:
         """Write down what became of a connection."""
         self._history.record(kind, self.client, self.node, number)
 
-    def dialled(self, number: int) -> None:
+    def dialled(self, number: int, address: str) -> None:
         """Tell of a new connection."""
         self.record("connect", number)
         for watcher in self._watchers:
-            watcher.dialled(self.client, self.node, number)
+            watcher.dialled(self.client, self.node, number, address)
 
     def sent(self, number: int, data: bytes) -> None:
         """Tell of a request."""

@@ -136,7 +136,7 @@ class Network:
         mine, theirs = connect(number, link, node.gate)
         mine.on_close = self._entered(client, mine, node, link)
         theirs.on_close = link.attach(theirs.tell)
-        link.dialled(number)
+        link.dialled(number, node.address)
         node.accept(theirs, *self._answer(node))
         return mine
 

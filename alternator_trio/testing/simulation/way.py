@@ -58,8 +58,8 @@ class Way:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is on its way."""
-        return not self._coming
+        """Whether no more pieces are on their way, though perhaps an end."""
+        return not self._coming or not isinstance(self._coming[0][1], bytes)
 
     def put(self, what: bytes | Mark) -> None:
         """Send something; of what is silent, or has no reader, nothing arrives."""

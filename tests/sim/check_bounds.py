@@ -1,0 +1,83 @@
+"""Whether leases add up, and bounds hold, at moments when nothing moves.
+
+Rules: connections that the client counts are those that the network sees, and those being dialled; inboxes, pools and
+what is remembered of nodes stay within their bounds; no actor crashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import trio
+import trio.testing
+
+from alternator_trio import Client
+from alternator_trio.testing import SimulatedCluster
+
+__all__ = ["BoundsWatch", "check_nothing_left"]
+
+ACTORS = ("NodeRegistry", "Dispatcher", "KeyResolver", "Discovery")
+QUOTA = 500
+
+
+class BoundsWatch:
+    """Looks at one client now and then.
+
+    Args:
+        cluster: What the network sees.
+        client: The client.
+        name: Its name there.
+
+    Attributes:
+        violations: What was against the rules.
+        looks: How often it was looked at.
+    """
+
+    def __init__(self, cluster: SimulatedCluster, client: Client, name: str) -> None:
+        self.violations: list[str] = []
+        self.looks = 0
+        self._cluster = cluster
+        self._client = client
+        self._name = name
+
+    async def run(self, interval: float) -> None:
+        """Look, until cancelled."""
+        while True:
+            await trio.sleep(interval)
+            await trio.testing.wait_all_tasks_blocked()
+            self.looks += 1
+            self.violations += [f"at {trio.current_time():.4f}: {each}" for each in self._look()]
+            if len(self.violations) > 5:
+                return
+
+    def _look(self) -> Iterator[str]:
+        runtime, network, seen = self._client._runtime, self._cluster.network, self._client.statistics()
+        config, name = runtime.config, self._name
+        counted = seen.connections_idle + seen.connections_leased
+        there = len(network.open_ends[name]) + network.dialling[name]
+        if counted != there or runtime.pools.used != counted:
+            yield f"{name} counts {counted} connections and {runtime.pools.used} slots, the network {there}"
+        if counted > config.max_connections:
+            yield f"{name} has {counted} connections"
+        for node, count in seen.connections_by_node.items():
+            if count > config.max_connections_per_node:
+                yield f"{name} has {count} connections to {node}"
+        for inbox in (runtime.registry_inbox, runtime.dispatcher_inbox, runtime.keys_inbox, runtime.discovery_inbox):
+            if inbox.statistics().pending:
+                yield f"{inbox.name} does not read"
+        if seen.crashes:
+            yield f"{seen.crashes} crash(es) of actors"
+        if not 0 <= seen.retry_tokens <= QUOTA:
+            yield f"{seen.retry_tokens} retry tokens"
+
+
+def check_nothing_left(cluster: SimulatedCluster, name: str) -> Iterator[str]:
+    """After a client's block: no connection, no dial, no task."""
+    if cluster.network.open_ends[name] or cluster.network.dialling[name]:
+        yield f"{name} has left {len(cluster.network.open_ends[name])} connections"
+    root = trio.lowlevel.current_root_task()
+    tasks = [] if root is None else [root]
+    for task in tasks:
+        for nursery in task.child_nurseries:
+            tasks += nursery.child_tasks
+    yield from (f"{name} has left the task {task.name}" for task in tasks if task.name.startswith(ACTORS))

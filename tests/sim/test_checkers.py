@@ -1,0 +1,146 @@
+"""The checkers themselves: what is right passes, what is wrong is found."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from alternator_trio.testing.simulation import AppliedWrite, simulate
+from tests.sim.check_wire import WireWatch
+from tests.sim.check_writes import check_reads, check_writes
+from tests.sim.record import Done
+from tests.sim.registers import is_linearizable
+
+LOOKUP = b'POST / HTTP/1.1\r\nx-amz-target: DynamoDB_20120810.DescribeTable\r\n\r\n{"TableName":"users"}'
+PROBE = b"GET /localnodes HTTP/1.1\r\n\r\n"
+ASK = b"GET /localnodes?dc=dc1 HTTP/1.1\r\n\r\n"
+
+
+def done(kind, began, ended=None, *, number=0, outcome="ok", attempts=1, value=None, expected=None, seen=None):
+    return Done(
+        number=number,
+        client="c1",
+        kind=kind,
+        table="lwt",
+        key="k",
+        began=began,
+        ended=math.inf if ended is None else ended,
+        outcome=outcome,
+        attempts=attempts,
+        value=value,
+        expected=expected,
+        seen=seen,
+    )
+
+
+def applied(value, at):
+    item = {"v": f'{{"S":"{value}"}}'}
+    return AppliedWrite(
+        at=at, stamp=0, coordinator="n1", operation="PutItem", table="lwt", key=("k",), item=item, is_transaction=True
+    )
+
+
+CREATED = done("create", 0, 1, value="a")
+READ_A = done("read", 2, 3, seen=("a", 0))
+READ_B = done("read", 2, 3, seen=("b", 0))
+LATER_NOTHING = done("read", 4, 5)
+UNKNOWN_B = done("replace", 1, outcome="unknown", value="b", expected="a")
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([CREATED, READ_A], True),
+        ([CREATED, READ_B], False),
+        ([CREATED, READ_A, LATER_NOTHING], False),
+        ([CREATED, UNKNOWN_B, READ_B], True),
+        ([CREATED, UNKNOWN_B, READ_A], True),
+        ([CREATED, UNKNOWN_B, READ_B, done("read", 4, 5, seen=("a", 0))], False),
+        ([CREATED, done("create", 2, 3, value="b", outcome="refused")], True),
+        ([done("create", 2, 3, value="b", outcome="refused")], False),
+        ([CREATED, done("create", 2, 3, value="b")], False),
+        ([done("count", 0, 1, value="a"), done("read", 2, 3, seen=("a", 1))], True),
+        ([done("count", 0, 1, value="a"), done("read", 2, 3, seen=("a", 2))], False),
+        ([done("count", 0, 1, value="a", attempts=2), done("read", 2, 3, seen=("a", 2))], True),
+        ([done("count", 0, 1, value="a", outcome="failed"), done("read", 2, 3, seen=("a", 1))], False),
+        ([done("create", 0, 9, value="a"), done("read", 2, 3, seen=("a", 0)), done("read", 4, 5)], False),
+    ],
+)
+def test_linearizability(history, expected):
+    """There is an order that explains what everybody was told, or there is none."""
+    assert is_linearizable(history) is expected
+
+
+@pytest.mark.parametrize(
+    ("write", "effects", "what"),
+    [
+        (done("create", 0, 1, value="a"), [0.5], None),
+        (done("create", 0, 1, value="a"), [], "acknowledged without an effect"),
+        (done("create", 0, 1, value="a"), [1.5], "acknowledged without an effect"),
+        (done("create", 0, 1, value="a", attempts=2), [0.5, 7], None),
+        (done("create", 0, 1, value="a"), [0.5, 7], "took effect 2 times"),
+        (done("create", 0, 1, value="a", outcome="failed"), [0.5], "failed for certain, and took effect"),
+        (done("create", 0, 1, value="a", outcome="refused"), [0.5], "failed for certain, and took effect"),
+        (done("create", 0, 1, value="a", outcome="unknown"), [7], None),
+        (done("create", 3, 4, value="a", outcome="unknown"), [2], "before it was asked for"),
+        (done("create", 0, 1, value="b", outcome="unknown"), [0.5], "nobody wrote"),
+    ],
+)
+def test_writes_against_effects(write, effects, what):
+    """Acknowledged writes took effect, failed ones did not, none more often than it was tried."""
+    found = list(check_writes([write], [applied("a", at) for at in effects]))
+    assert bool(found) is (what is not None)
+    assert what is None or what in found[0]
+
+
+def test_a_read_of_another_keys_value_is_found():
+    """Answers that are mixed up between requests show so."""
+    write = done("create", 0, 1, value="a")
+    write.key = "other"
+    assert list(check_reads([write, READ_A]))
+    assert not list(check_reads([CREATED, READ_A]))
+
+
+def watch(**options):
+    return WireWatch(**{"has_cluster_scope": False, "probes": 4, "answers_may_be_wrong": False, **options})
+
+
+@pytest.mark.parametrize(
+    ("requests", "what"),
+    [
+        ([(1, LOOKUP)], None),
+        ([(1, LOOKUP), (2, LOOKUP)], "2 of 'key of users'"),
+        ([(1, PROBE), (2, ASK)], None),
+        ([(1, PROBE), (2, PROBE)], "2 of 'probe' in flight at 10.0.0.1"),
+        ([(1, ASK), (2, ASK)], "2 of 'ask' in flight at 10.0.0.1"),
+        ([(1, ASK), (1, ASK)], "before the answer"),
+    ],
+)
+def test_what_is_in_flight_is_counted(requests, what):
+    """One lookup per table, one probe and one question per node, one request per connection."""
+
+    async def main():
+        seen = watch()
+        for number, data in requests:
+            seen.dialled("c1", "n1", number, "10.0.0.1")
+            seen.sent("c1", "n1", number, data)
+        return seen.end()
+
+    violations = simulate(main)
+    assert bool(violations) is (what is not None)
+    assert what is None or what in violations[0]
+
+
+def test_what_was_answered_is_not_in_flight():
+    """After the answer, or after the connection's end, the next may begin."""
+
+    async def main():
+        seen = watch()
+        for ended in (seen.received, seen.closed):
+            seen.dialled("c1", "n1", 1, "10.0.0.1")
+            seen.sent("c1", "n1", 1, LOOKUP)
+            ended("c1", "n1", 1)
+        return seen.end()
+
+    assert simulate(main) == []

@@ -1,0 +1,164 @@
+"""One seed: load with faults on, then healing, then a cluster in which all must be well; and what the checkers say.
+
+Rules: everything comes from the seed; the load checks nothing and the checkers do nothing; the digest covers whatever
+happened, so that two trials of one seed can be compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+import trio
+
+from alternator_trio import NodeHealth
+from alternator_trio.testing import RegisterEngine, SimulatedCluster, SimulationStuckError, simulate
+from alternator_trio.testing.simulation import Event, Run
+from tests.sim.check_bounds import BoundsWatch, check_nothing_left
+from tests.sim.check_convergence import check_healthy, converge
+from tests.sim.check_plans import watched_plans
+from tests.sim.check_wire import WireWatch
+from tests.sim.check_writes import check_reads, check_transactions, check_writes
+from tests.sim.drawn import Drawn
+from tests.sim.workload import Workload
+
+__all__ = ["Trial", "run_trial"]
+
+MAX_SECONDS = 1800.0
+MAX_STEPS = 3_000_000
+SETTLED_SECONDS = 25.0
+"""After healing, until nothing that was accepted before can still take effect: twice the server's timeout and more."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of one seed.
+
+    Attributes:
+        seed: The seed.
+        violations: What was against the rules; none when all is well.
+        digest: Of all that happened.
+        events: How many things happened.
+        seconds: Virtual seconds that it took.
+        outcomes: How many operations ended how.
+        hard: Registers about which nothing could be said.
+    """
+
+    seed: int
+    violations: tuple[str, ...]
+    digest: str
+    events: int
+    seconds: float
+    outcomes: dict[str, int]
+    hard: tuple[str, ...]
+
+
+def run_trial(seed: int, listen: Callable[[Event], object] | None = None) -> Trial:
+    """Run one seed.
+
+    Args:
+        seed: The seed.
+        listen: Told of each event.
+    """
+    drawn, run = Drawn.draw(seed), Run(seed)
+    if listen is not None:
+        run.history.listeners.append(listen)
+    world = _World(drawn, run)
+    with watched_plans() as plans:
+        try:
+            simulate(world.main, run=run, max_seconds=MAX_SECONDS, max_steps=MAX_STEPS)
+        except SimulationStuckError as error:
+            world.violations.append("\n    ".join([f"stuck: {error}", *error.__notes__]))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is a finding
+            world.violations.append(f"raised {error!r}")
+        world.violations += plans
+    outcomes: dict[str, int] = {}
+    for done in world.workload.done:
+        outcomes[done.outcome] = outcomes.get(done.outcome, 0) + 1
+    return Trial(
+        seed=seed,
+        violations=tuple(world.violations),
+        digest=run.history.digest,
+        events=run.history.count,
+        seconds=world.seconds,
+        outcomes=outcomes,
+        hard=tuple(world.hard),
+    )
+
+
+class _World:
+    """The run itself."""
+
+    def __init__(self, drawn: Drawn, run: Run) -> None:
+        self.violations: list[str] = []
+        self.hard: list[str] = []
+        self.seconds = 0.0
+        self.workload = Workload(drawn, run.history, run.random("workload"))
+        self._drawn = drawn
+        self._engine = RegisterEngine(spread=drawn.spread, rng=run.random("engine"))
+        for table in ("lwt", "plain"):
+            self._engine.create_table(table, "id")
+        health = drawn.options["node_health"]
+        self._watch = WireWatch(
+            has_cluster_scope=any(scope.is_cluster for scope in drawn.options["routing_scope"].chain),
+            probes=(health or NodeHealth()).probe_concurrency,
+            answers_may_be_wrong=drawn.faults.wrong_length > 0,
+        )
+
+    async def main(self) -> None:
+        drawn = self._drawn
+        tasks_before = trio.lowlevel.current_statistics().tasks_living
+        async with SimulatedCluster(topology=drawn.topology, faults=drawn.faults, engine=self._engine) as cluster:
+            cluster.network.watchers.append(self._watch)
+            async with contextlib.AsyncExitStack() as stack:
+                await self._with_clients(cluster, stack)
+            for number in range(drawn.clients):
+                self.violations += check_nothing_left(cluster, f"c{number + 1}")
+        self.seconds = trio.current_time()
+        self.violations += self._watch.end()
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        if tasks != tasks_before:
+            self.violations.append(f"{tasks - tasks_before} tasks are left")
+        self._check_history()
+
+    async def _with_clients(self, cluster: SimulatedCluster, stack: contextlib.AsyncExitStack) -> None:
+        names = [f"c{number + 1}" for number in range(self._drawn.clients)]
+        clients = [await stack.enter_async_context(cluster.open_client(**self._drawn.options)) for _ in names]
+        watches = [BoundsWatch(cluster, client, name) for client, name in zip(clients, names, strict=True)]
+        async with trio.open_nursery() as watching:
+            for watch in watches:
+                watching.start_soon(watch.run, 0.7)
+            async with trio.open_nursery() as nursery:
+                for client, name in zip(clients, names, strict=True):
+                    nursery.start_soon(self.workload.run, client, name)
+            cluster.heal()
+            async with trio.open_nursery() as nursery:
+                for client, name in zip(clients, names, strict=True):
+                    nursery.start_soon(self._calm_down, cluster, client, name)
+            await trio.sleep(SETTLED_SECONDS)
+            await self._read_all(clients[0], names[0])
+            watching.cancel_scope.cancel()
+        self.violations += [each for watch in watches for each in watch.violations]
+
+    async def _calm_down(self, cluster: SimulatedCluster, client, name: str) -> None:
+        wrong = list(await converge(client, cluster))
+        if not wrong:
+            wrong = await check_healthy(client, cluster, self._engine, f"{name}.calm")
+        self.violations += [f"{name}: {each}" for each in wrong]
+
+    async def _read_all(self, client, name: str) -> None:
+        """What is left of everything, through the client."""
+        for table in ("lwt", "plain"):
+            for number in range(self._drawn.keys):
+                done = await self.workload.perform(client, name, "read", table, f"k{number}")
+                there = self._engine.item(table, id={"S": f"k{number}"})
+                if done.outcome != "ok" or (done.seen and done.seen[0]) != (there and there["v"]["S"]):
+                    self.violations.append(f"the server has {there}: {done}")
+
+    def _check_history(self) -> None:
+        calm = [write for write in self._engine.applied if ".calm." not in write.key[0]]
+        self.violations += self.workload.surprises
+        self.violations += check_writes(self.workload.done, calm)
+        self.violations += check_reads(self.workload.done)
+        self.violations += check_transactions(self.workload.done, self.hard)
