@@ -1,6 +1,6 @@
 """One door to everything: `nox -s NAME`.
 
-The names: demo, tests, coverage, lint, types, docs, bench, failover, hostile, fuzz, chaos, build.
+The names: demo, tests, coverage, lint, types, docs, bench, failover, hostile, fuzz, chaos, simulate, build.
 """
 
 from __future__ import annotations

@@ -30,10 +30,11 @@ def watched_plans() -> Generator[list[str], None, None]:
     """Look at all plans of this process; what is against the rules is added to the list."""
     violations: list[str] = []
     cycles: dict[int, tuple[Request, list[str]]] = {}
+    owners: dict[int, tuple[object, Router]] = {}  # the plan itself as well, or its number might be another's
     with contextlib.ExitStack() as stack:
         for plan in PLANS:
-            _replace(stack, plan, "next_node", lambda original: _never_down(original, violations))
-        _replace(stack, Router, "plan_for", lambda original: _new_cycle(original, cycles))
+            _replace(stack, plan, "next_node", lambda original: _never_down(original, owners, violations))
+        _replace(stack, Router, "plan_for", lambda original: _new_cycle(original, cycles, owners))
         _replace(stack, Request, "begin_attempt", lambda original: _no_repetition(original, cycles, violations))
         yield violations
 
@@ -44,20 +45,24 @@ def _replace(stack, kind: type, name: str, make) -> None:
     stack.callback(setattr, kind, name, original)
 
 
-def _never_down(original, violations):
+def _never_down(original, owners, violations):
     def next_node(plan):
         node = original(plan)
-        if node is not None and plan._state_of(node) is NodeState.DOWN:
+        # The snapshot is asked, not the plan: what the plan believes is what is in question.
+        _, router = owners.get(id(plan), (plan, None))
+        if node is not None and router is not None and router._live.value.state_of(node) is NodeState.DOWN:
             violations.append(f"a plan hands out {node}, which is down")
         return node
 
     return next_node
 
 
-def _new_cycle(original, cycles):
+def _new_cycle(original, cycles, owners):
     def plan_for(router, request, tried_last=None):
         cycles[id(request)] = (request, [])
-        return original(router, request, tried_last)
+        plan = original(router, request, tried_last)
+        owners[id(plan)] = (plan, router)
+        return plan
 
     return plan_for
 

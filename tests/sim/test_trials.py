@@ -1,4 +1,4 @@
-"""Some seeds of the simulation, as ``nox -s simulate`` runs a thousand of, and their exact replay."""
+"""Some seeds of the simulation, as ``nox -s simulate`` runs a thousand of; their exact replay; bugs that they find."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import logging
 
 import pytest
 
+from alternator_trio import _request
+from alternator_trio._core.health import NodeState
+from alternator_trio._router import Router
+from alternator_trio._transport.connection import Connection
 from tests.sim.trial import run_trial
 
 
@@ -15,7 +19,7 @@ def _quiet(caplog):
     caplog.set_level(logging.CRITICAL, logger="alternator_trio")
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_seed_finds_nothing(seed):
     """Safety with faults on, then liveness after healing."""
     assert run_trial(seed).violations == ()
@@ -32,3 +36,21 @@ def test_looking_on_changes_nothing():
     events = []
     assert run_trial(6, events.append).digest == run_trial(6).digest
     assert events
+
+
+def test_a_plan_that_hands_out_a_node_that_is_down_is_found(monkeypatch):
+    """A router that takes every node for active: the checker asks the snapshot, not the router."""
+    monkeypatch.setattr(Router, "_state_of", lambda router, node: NodeState.ACTIVE)
+    assert any("which is down" in violation for violation in run_trial(3).violations)
+
+
+def test_a_connection_that_is_used_again_in_the_middle_is_found(monkeypatch):
+    """A connection goes back to the pool whatever became of its exchange: answers come to the wrong requests."""
+    monkeypatch.setattr(Connection, "is_reusable", property(lambda lease: lease._wire is not None))
+    assert run_trial(1).violations
+
+
+def test_an_unknown_outcome_that_is_called_a_failure_is_found(monkeypatch):
+    """An error that says that nothing happened, of a write that did."""
+    monkeypatch.setattr(_request, "has_unknown_outcome", lambda failure: False)
+    assert any("failed for certain" in violation for violation in run_trial(13).violations)
