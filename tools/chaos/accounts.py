@@ -35,11 +35,11 @@ LAG = "lag"
 _KEPT_FOR = 120.0
 OWN_LIMIT = "own limit"
 """The caller asked for an ``operation_timeout``, and it has passed."""
-_DOWN = frozenset({"kill", "stop", "restart", "refuse", "cut", "cut after", "half-open"})
+_DOWN = frozenset({"kill", "stop", "restart", "cut", "cut after", "half-open"})
 _LOST = _DOWN | {"reset", "close", "truncate", "shed"}
 _SLOW = frozenset({"pause", "hang", "half-open", "slow link", "stall", "delay", LAG})
 _UNKNOWN = _LOST | _SLOW | {"5xx"}
-_BUSY = _LOST | _SLOW
+_BUSY = _LOST | _SLOW | {"refuse"}
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ def causes(error: AlternatorError) -> tuple[frozenset[str], str | None]:  # noqa
         case AttemptTimeoutError():
             return _SLOW, error.node
         case ConnectError():
-            return _DOWN | _SLOW, error.node
+            return _DOWN | _SLOW | {"refuse"}, error.node
         case ConnectionLostError() | ProtocolError():
             return _LOST, error.node
         case PoolTimeoutError() | NoLiveNodesError():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from vitals import JUDGED_FROM, growth
@@ -12,11 +13,16 @@ if TYPE_CHECKING:
     from chaos_run import Findings
 
 MIB = 2**20
+WIDTH = 110
 
 
 def report(findings: Findings) -> str:
     """The whole report."""
-    return "\n".join([*_load(findings), *_errors(findings), *_held(findings), *_verdict(findings)])
+    lines = [*_load(findings), *_errors(findings), *_held(findings), *_verdict(findings)]
+    return "\n".join(
+        textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
+        for line in lines
+    )
 
 
 def _load(findings: Findings) -> Iterator[str]:

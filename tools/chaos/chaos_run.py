@@ -128,13 +128,14 @@ class Course:
         self._choices = choices
         self._findings = findings
         self._tally = findings.tally
+        self._began = time.monotonic()
         self._cluster = cluster
         self._subjects = subjects
         self._rng = random.Random(choices.seed)  # noqa: S311 - a plan that can be drawn again
         self._guillotine = Guillotine(random.Random(f"{choices.seed} guillotine"), 0.4)  # noqa: S311
         self._counters = [Counter(f"counter-{number}") for number in range(_COUNTERS)]
         self._gate = Gate()
-        self._watches = Watches(cluster, self._tally)
+        self._watches = Watches(cluster, self._tally, subjects)
         self._callers = [self._caller(number) for number in range(choices.callers)]
         self._rest = Rest(
             cluster, subjects, self._callers, self._counters, self._tally, native=choices.transport == "native"
@@ -184,6 +185,11 @@ class Course:
         await self._gate.empty()
         await self._rest.see()
         self._tally.calm_since = None
+        print(
+            f"{time.monotonic() - self._began:.0f} s: {self._tally.begun:,} operations, "
+            f"{self._tally.faults.total()} faults, {self._tally.wrong} complaints",
+            flush=True,
+        )
 
     async def _storm(self, faults: Sequence[Fault], seconds: float) -> None:
         began = time.monotonic()

@@ -73,6 +73,7 @@ class Tally:
         self.wrong += 1
         if len(self.complaints) < KEPT:
             self.complaints.append(what)
+            print(what, flush=True)
 
     def failed(self, error: AlternatorError, *, began: float, ended: float) -> None:
         """Note an operation that raised, and ask what it is put down to."""

@@ -10,8 +10,11 @@ from accounts import LAG
 from vitals import Held, Sample, rss
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remote import Look, RemoteCluster
     from tally import Tally
+    from world import Subject
 
 LATE = 0.1
 """Seconds from which on a process counts as held up: a request passes both of them several times."""
@@ -26,7 +29,8 @@ class Watches:
         lags: How often the machine held one of the processes up.
     """
 
-    def __init__(self, cluster: RemoteCluster, tally: Tally) -> None:
+    def __init__(self, cluster: RemoteCluster, tally: Tally, subjects: Sequence[Subject]) -> None:
+        self._subjects = subjects
         self._cluster = cluster
         self._tally = tally
         self._look: Look | None = None
@@ -35,12 +39,14 @@ class Watches:
         self.lags = 0
 
     async def watch(self) -> None:
-        """Note when this process or the cluster's is held up: by the machine, by no fault of anybody's."""
+        """Note when the machine holds one of the processes up, and when connections are beyond their bounds."""
         windows = self._tally.windows
         while True:
             due = time.monotonic() + _EVERY
             await trio.sleep(_EVERY)
             late = time.monotonic() - due
+            for subject in self._subjects:
+                self._tally.complain(subject.beyond_bounds())
             self._look = await self._cluster.look()
             if max(late, self._look.took) > LATE:
                 self.lags += 1

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TOPOLOGY: Mapping[str, Mapping[str, int]] = {"dc1": {"rack1": 2, "rack2": 2}, "dc2": {"rack1": 2}}
 PREFERRED = "dc1/rack1"
 ROLES: Mapping[str, str] = {"first": "secret-of-the-first", "second": "secret-of-the-second"}
+PER_NODE, IN_ALL = 6, 24
+"""Connections that a client may have."""
 _ATTEMPTS = 4
 
 
@@ -50,6 +52,14 @@ class Subject:
         states = {url: status.state for url, status in self.client.node_health().items() if status.is_listed}
         return str(self.client.routing_scope) == self.scope and states == dict.fromkeys(self.nodes, "ACTIVE")
 
+    def beyond_bounds(self) -> str | None:
+        """Which bound its connections are beyond; None when they are within all."""
+        found = self.client.statistics()
+        most = max(found.connections_by_node.values(), default=0)
+        if found.connections_idle + found.connections_leased > IN_ALL or most > PER_NODE:
+            return f"more connections than {PER_NODE} per node and {IN_ALL} in all: {found}"
+        return None
+
 
 @asynccontextmanager
 async def open_subjects(
@@ -57,8 +67,8 @@ async def open_subjects(
 ) -> AsyncIterator[tuple[Subject, ...]]:
     """Open the clients, with their table made."""
     options: dict[str, Any] = {
-        "connect_timeout": 1.0, "attempt_timeout": 2.0, "acquire_timeout": 5.0, "max_connections_per_node": 6,
-        "max_connections": 24, "max_connection_age": 20.0, "idle_connection_lifetime": 10.0, "transport": transport,
+        "connect_timeout": 1.0, "attempt_timeout": 2.0, "acquire_timeout": 5.0, "max_connections_per_node": PER_NODE,
+        "max_connections": IN_ALL, "max_connection_age": 20.0, "idle_connection_lifetime": 4.0, "transport": transport,
         "credentials": Credentials("first", ROLES["first"]) if signed else None,
     }  # fmt: skip
     rack = RoutingScope.rack(*PREFERRED.split("/"))
