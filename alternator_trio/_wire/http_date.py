@@ -30,7 +30,7 @@ def parse_http_date(value: bytes) -> float | None:
         moment = parsedate_to_datetime(value.decode("ascii"))
         if moment.tzinfo is None:  # asctime's form names no zone, and means UTC
             moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp()
+        return moment.astimezone(UTC).timestamp()  # which raises for what no calendar of ours can show
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
 

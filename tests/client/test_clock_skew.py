@@ -140,6 +140,19 @@ async def test_more_than_a_day_is_not_corrected() -> None:
                 await client.list_tables()
 
 
+async def test_a_date_that_no_calendar_has_is_none() -> None:
+    """A node may say what it likes: the error is its refusal."""
+    async with (
+        LocalCluster(nodes=1) as cluster,
+        opened(cluster, lambda: NOON, clock_skew_correction="always") as client,
+    ):
+        refusal = b'{"__type": "x#InvalidSignatureException", "message": "Signature expired: now"}'
+        date = ("Date", "Fri, 31 Dec 9999 23:59:59 -1400")
+        cluster.nodes[0].fail_next(Answer(status=400, headers=(date,), body=refusal), operation="ListTables")
+        with pytest.raises(ServiceError, match="no Date by which to correct"):
+            await client.list_tables()
+
+
 async def test_a_node_says_nothing_about_the_others() -> None:
     """One of two nodes is an hour off: it is signed for by its own clock, and the other by this client's."""
     corrections = Corrections()

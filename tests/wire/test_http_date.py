@@ -20,7 +20,16 @@ def test_all_three_forms_are_one_moment(value):
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"soon", b"Sun, 06 Nov", b"\xff\xfe", b"Sun, 99 Nov 1994 08:49:37 GMT", b"0" * 65]
+    "value",
+    [
+        b"",
+        b"soon",
+        b"Sun, 06 Nov",
+        b"\xff\xfe",
+        b"Sun, 99 Nov 1994 08:49:37 GMT",
+        b"Fri, 31 Dec 9999 23:59:59 -1400",  # the year 10000
+        b"0" * 65,
+    ],
 )
 def test_what_is_no_date_is_none(value):
     """It is ignored, and raises nothing."""
