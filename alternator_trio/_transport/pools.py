@@ -133,7 +133,7 @@ class Pools:
             # Ctrl-C comes between any two steps: who is in line without waiting could not be woken.
             self._line.leave(waiter)
         if waiter.lease is not None:
-            return waiter.lease
+            return self._looked_at(waiter.lease)
         if self._closed:
             raise ClientClosedError("the client is closed")
         raise PoolTimeoutError(
@@ -264,6 +264,14 @@ class Pools:
             # A node that restarts ends all its connections: do not find that out one write at a time.
             self._drop_idle(connection.node)
         return False
+
+    def _looked_at(self, lease: Connection) -> Connection:
+        """A lease that was handed on; where its connection has ended since its last answer, its slot to dial on."""
+        if not lease.is_reusable or lease.peek() is Peek.QUIET:
+            return lease
+        del self._leased[lease]
+        self._drop(lease)
+        return self._new(lease.node, trio.current_time())
 
     def _new(self, node: Node, now: float) -> Connection:
         self._capacity.take(node)

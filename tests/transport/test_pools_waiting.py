@@ -8,6 +8,7 @@ import trio.testing
 
 from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio._transport.pools import EVEN_OUT_INTERVAL
+from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ClientClosedError, PoolTimeoutError
 from tests.transport.pool_world import RING, SEED, A, B, C, PoolWorld
 
@@ -60,6 +61,23 @@ async def test_who_came_first_is_served_first():
             await trio.testing.wait_all_tasks_blocked()
     assert waiting.names == [0, 1, 2, 3, 4, 5]
     assert {served for _, served in waiting.served} == {lease}
+
+
+@pytest.mark.parametrize("seen", [Peek.ENDED, Peek.STRAY])
+async def test_a_connection_that_ended_as_it_was_handed_on_is_dialled_again(seen):
+    """Whoever waited for it has its slot, and not a write of unknown outcome."""
+    world = PoolWorld(total=1)
+    lease = await world.lease(A)
+    async with trio.open_nursery() as nursery:
+        waiting = Waiting(world, nursery)
+        await waiting.begin("waits", A)
+        world.pools.give_back(lease, 0.0)
+        world.wires[0].shows = seen
+        await trio.testing.wait_all_tasks_blocked()
+    ((_, served),) = waiting.served
+    assert not served.was_dialled
+    assert world.wires[0].is_closed
+    assert (world.pools.used, world.pools.statistics()) == (1, (0, 1, 0))
 
 
 async def test_a_connection_passes_over_those_whom_it_does_not_serve():
