@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from alternator_trio._core.retry import failure_of, has_unknown_outcome
 from alternator_trio._transport.dialing import Dial
 from alternator_trio._transport.tls_errors import describe, is_refusal
 from alternator_trio._transport.wires import AlertError, NothingSentError, Peek, Wire
@@ -26,7 +27,7 @@ from alternator_trio._wire.http_response import (
 from alternator_trio.errors import ConnectionLostError, DecodingError, ProtocolError, TlsError, TransportError
 from alternator_trio.nodes import Node
 
-__all__ = ["Connection", "Ending"]
+__all__ = ["Connection", "Ending", "ends_connection", "too_large"]
 
 # Above this a peer may well answer before it has read everything (413), so that sending and receiving must overlap.
 _LARGE_REQUEST_BYTES: Final = 64 * 1024
@@ -158,14 +159,15 @@ class Connection:
         except AlertError as error:
             raise self._alerted(error) from error.__cause__
         except ResponseTooLargeError as error:
-            message = f"the answer is too large (max_response_bytes): {error}"
-            raise DecodingError(message, node=self.node.endpoint, may_have_happened=True) from error
+            raise too_large(str(error), self) from error
         except MalformedResponseError as error:
             raise ProtocolError(str(error), node=self.node.endpoint) from error
         except _BROKEN as error:
             raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error
         self._reader = None  # which holds the answer: an idle connection must not
-        self._clean = response.reusable and (response.status == _OK or not _ends_connection(response))
+        self._clean = response.reusable and (
+            response.status == _OK or not ends_connection(response.status, response.body)
+        )
         return response
 
     def _alerted(self, error: AlertError) -> TransportError:
@@ -192,6 +194,13 @@ class Connection:
     def _new_reader(self, max_body_bytes: int, heads: Heads) -> ResponseReader:
         self._reader = reader = ResponseReader(max_body_bytes, heads)
         return reader
+
+
+def too_large(why: str, connection: Connection) -> DecodingError:
+    """That an answer is beyond the bound; what its status says was not done has not been done."""
+    may_have_happened = has_unknown_outcome(failure_of("", connection.status))
+    message = f"the answer is too large (max_response_bytes): {why}"
+    return DecodingError(message, node=connection.node.endpoint, may_have_happened=may_have_happened)
 
 
 async def _read(wire: Wire, reader: ResponseReader, data: bytes) -> HttpResponse:
@@ -236,13 +245,13 @@ async def _exchange_large(wire: Wire, request: bytes, reader: ResponseReader) ->
     raise failure if refusal is None or reader.has_begun or isinstance(failure, AlertError) else refusal
 
 
-def _ends_connection(response: HttpResponse) -> bool:
+def ends_connection(status: int, body: bytes) -> bool:
     """Whether a refusal makes the connection useless, whatever it promises.
 
     A body that was refused for its size may not have been read; a shard that sheds load drops the connection in some
     versions, and in the others another connection may well lead to another shard.
     """
-    return response.status == _TOO_LARGE or _SHEDDING in response.body
+    return status == _TOO_LARGE or _SHEDDING in body
 
 
 def _reason(error: BaseException) -> str:

@@ -67,7 +67,9 @@ def translated(
         stream_id: The exchange's stream, in HTTP/2; else 0.
         proxy: The proxy in between, as it may be shown; None where none is known of.
     """
-    if isinstance(error, (TransportError, DecodingError)):  # raised by our own parts
+    if isinstance(error, DecodingError):  # raised by our own parts, which know the status
+        return error, None
+    if isinstance(error, TransportError):  # the same
         error.may_have_happened = sent
         return error, _as_exception(error.__cause__)
     if isinstance(error, _OURS):

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 import trio
 
-from alternator_trio._transport.connection import Ending
+from alternator_trio._transport.connection import Ending, too_large
 from alternator_trio._transport.httpx_errors import translated
 from alternator_trio._transport.httpx_lease import HttpxLease
 from alternator_trio._transport.httpx_nodes import Carrier, NodePool
@@ -217,8 +217,7 @@ class Exchange:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _too_large(self) -> DecodingError:
-        message = f"the answer is too large (max_response_bytes): at most {self._max_body_bytes} bytes are accepted"
-        return DecodingError(message, node=self._lease.node.endpoint)
+        return too_large(f"at most {self._max_body_bytes} bytes are accepted", self._lease)
 
     def _may_be_a_proxys(self, response: httpx.Response) -> bool:
         pool = self.carrier.pool

@@ -95,8 +95,9 @@ def sdk_lines(identity: str, attempt: int, config: AlternatorConfig) -> bytes:
         config: How many there may be, and whether an encoding is asked for anyhow.
     """
     encoding = "" if config.response_compression else "accept-encoding: identity\r\n"
+    most = max(attempt, config.retry.max_attempts)  # refused connections do not always count
     return (
-        f"amz-sdk-invocation-id: {identity}\r\namz-sdk-request: attempt={attempt}; max={config.retry.max_attempts}\r\n"
+        f"amz-sdk-invocation-id: {identity}\r\namz-sdk-request: attempt={attempt}; max={most}\r\n"
         f"{encoding}connection: keep-alive\r\n"
     ).encode("ascii")
 

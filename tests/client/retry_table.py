@@ -7,8 +7,9 @@ door hold the client to it, cell by cell, and docs/retries.md to `rendered`.
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Never
 
 import trio
 
@@ -16,12 +17,13 @@ from alternator_trio import (
     AttemptTimeoutError,
     ConnectError,
     ConnectionLostError,
+    Credentials,
     DecodingError,
     ProtocolError,
     ServiceError,
     TlsError,
 )
-from alternator_trio._transport.wires import NothingSentError
+from alternator_trio._transport.wires import AlertError, NothingSentError
 from alternator_trio.testing import Answer, Close, Fault, Hang, Reset, Truncate
 from tests.memory_ends import MemoryEnd
 from tests.scripted_nodes import Raw
@@ -177,6 +179,17 @@ class BreaksInTheMiddle(MemoryEnd):
         raise trio.BrokenResourceError from ConnectionResetError("connection reset by peer")
 
 
+class Alerted(MemoryEnd):
+    """A connection that the node ends with an alert as soon as it has a request."""
+
+    async def receive(self) -> Never:
+        await trio.lowlevel.checkpoint()
+        self.peer.close()
+        alert = ssl.SSLError(1, "tlsv1 alert unknown ca")
+        alert.reason = "TLSV1_ALERT_UNKNOWN_CA"
+        raise AlertError from alert
+
+
 class BrokenBefore(MemoryEnd):
     """A connection of which the kernel knows that it has ended before it takes a byte."""
 
@@ -205,6 +218,8 @@ class Row:
         lasts: Seconds until the attempt has failed; None: its timeout.
         why: In a sentence.
         pause_text: The pauses in words.
+        options: The client's, where the failure takes some.
+        sendings: How often each attempt is sent, at once and to the same node.
     """
 
     point: str
@@ -216,6 +231,8 @@ class Row:
     lasts: float | None = 0.0
     why: str
     pause_text: str = ""
+    options: dict[str, object] = field(default_factory=dict[str, object])
+    sendings: int = 1
 
     def is_repeated(self, kind: Kind) -> bool:
         """Whether there is another attempt."""
@@ -265,6 +282,15 @@ ROWS = [
         outcome="not sent",
         pauses=AT_ONCE,
         why="the same; another node may have another certificate",
+        pause_text="none",
+    ),
+    Row(
+        point="In place of the first answer on a connection: a TLS alert (TLS 1.3 judges a client certificate so late)",
+        faults={"alert": AtDial(spoil=Alerted)},
+        error=TlsError,
+        outcome="not done",
+        pauses=AT_ONCE,
+        why="the node has ended the handshake and read nothing else; another node may take the certificate",
         pause_text="none",
     ),
     Row(
@@ -370,6 +396,15 @@ ROWS = [
         pause_text="none, then 2 s, doubling",
     ),
     Row(
+        point="`UnrecognizedClientException` within a minute of the first signature by these credentials",
+        faults={"new credentials": _refusal("UnrecognizedClientException")},
+        error=ServiceError,
+        outcome="not done",
+        options={"credentials": Credentials("role", "new")},
+        sendings=2,
+        why="the shard knew an older secret, and has forgotten it now; twice it is the wrong secret",
+    ),
+    Row(
         point="Any other 4xx, 3xx",
         faults={
             "refused": _refusal("ValidationException"),
@@ -400,6 +435,20 @@ ROWS = [
         outcome="done",
         why="it was executed; the answer would be no better a second time",
     ),
+    Row(
+        point="5xx with a body larger than `max_response_bytes`",
+        faults={"5xx too large": Raw(data=b"HTTP/1.1 500 Oops\r\nContent-Length: 1000000000000\r\n\r\n", then="close")},
+        error=DecodingError,
+        outcome="done",
+        why="it may have been executed; the answer would be no smaller a second time",
+    ),
+    Row(
+        point="3xx, 4xx with a body larger than `max_response_bytes`",
+        faults={"4xx too large": Raw(data=b"HTTP/1.1 400 No\r\nContent-Length: 1000000000000\r\n\r\n", then="close")},
+        error=DecodingError,
+        outcome="not done",
+        why="it was refused, and not executed",
+    ),
 ]
 
 
@@ -416,7 +465,8 @@ def rendered() -> str:
 
 def _cell(row: Row, kind: Kind) -> str:
     error = "IndeterminateWriteError" if row.is_indeterminate(kind) else row.error.__name__
-    again = "repeated, else " if row.is_repeated(kind) else ""
+    again = "sent again to the same node, once; else " if row.sendings > 1 else ""
+    again += "repeated, else " if row.is_repeated(kind) else ""
     happened = ", may have happened" if row.may_have_happened(kind) and not row.is_indeterminate(kind) else ""
     return f"{again}`{error}`{happened}"
 

@@ -25,6 +25,7 @@ from alternator_trio import (
     ProtocolError,
     RequestCompression,
     RetryPolicy,
+    ServiceError,
     TlsError,
     open_alternator,
 )
@@ -193,6 +194,41 @@ async def test_an_answer_beyond_the_bound_is_refused(cluster, client) -> None:
     await client.put_item(TableName="users", Item=LARGE)
     with pytest.raises(DecodingError, match="max_response_bytes"):
         await client.call("GetItem", {"TableName": "users", "Key": KEY}, max_response_bytes=1000)
+
+
+@pytest.mark.parametrize("transport", ["native", "httpx"])
+@pytest.mark.parametrize(("status", "may_have_happened"), [(200, True), (400, False), (429, False), (500, True)])
+async def test_what_an_answer_beyond_the_bound_says_of_a_write(cluster, transport, status, may_have_happened) -> None:
+    """Its status is known: what a node refuses was not done, however much it has to say about it."""
+    async with open_alternator(*cluster.seeds, transport=transport, max_response_bytes=1000) as client:
+        await all_active(client)
+        for node in cluster.nodes:
+            node.fail_next(Answer(status=status, body=b"a" * 2000), operation="PutItem")
+        with pytest.raises(DecodingError) as caught:
+            await client.put_item(TableName="users", Item=KEY)
+    assert caught.value.may_have_happened is may_have_happened
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_reused"),
+    [(413, "PayloadTooLarge", False), (400, "RequestLimitExceeded", False), (400, "ValidationException", True)],
+)
+@pytest.mark.parametrize("transport", ["native", "httpx"])
+async def test_some_refusals_end_the_connection(transport, status, code, is_reused) -> None:
+    """Of a body that was not read, and by a shard that sheds load, whatever the node promises."""
+    async with (
+        LocalCluster(nodes=1) as cluster,
+        open_alternator(*cluster.seeds, transport=transport, retry=ONCE) as client,
+    ):
+        await all_active(client)
+        (node,) = cluster.nodes
+        refusal = b'{"__type": "x#%b", "message": "no"}' % code.encode()
+        node.fail_next(Answer(status=status, body=refusal), operation="ListTables")
+        with pytest.raises(ServiceError, match=code):
+            await client.list_tables()
+        await client.list_tables()
+        refused, next_one = [request.connection_id for request in node.requests if request.operation == "ListTables"]
+    assert (next_one == refused) is is_reused
 
 
 async def test_a_redirect_is_an_answer(cluster) -> None:

@@ -46,6 +46,17 @@ async def test_one_caller_does_not_see_a_scope_die(autojump_clock, nodes, dead):
     assert set(served(nodes)) <= {1, 2, 3, 4, 5} - set(dead)
 
 
+async def test_sdk_headers_count_no_attempt_beyond_the_most(autojump_clock, nodes):
+    """Who reads ``amz-sdk-request`` reads no more attempts than there may be."""
+    async with nodes.open_client(**HEALTHY, retry=RetryPolicy(max_attempts=2), optimize_headers=False) as client:
+        await all_active(client)
+        await crash(nodes, 1, 2, 3)
+        await get(client, 1)
+    (sent,) = nodes.requests_of("GetItem")
+    numbers = dict(part.split("=") for part in sent.header("amz-sdk-request").split("; "))
+    assert 2 < int(numbers["attempt"]) <= int(numbers["max"])
+
+
 async def test_a_counter_is_counted_once(autojump_clock, nodes):
     """What was never sent is repeated, repeatable or not."""
     async with nodes.open_client(**HEALTHY) as client:

@@ -105,14 +105,14 @@ async def test_when_every_attempt_fails(autojump_clock, world, row, name, case):
     """So many attempts at different nodes, with their pauses and tokens, and the error of the table."""
     fault = row.faults[name]
     world.spoil(fault, FOR_EVER)
-    async with world.open_client() as client:
+    async with world.open_client(**row.options) as client:
         with pytest.raises(AlternatorError) as caught:
             await client.call(case.operation, case.parameters)
         tokens = client.statistics().retry_tokens
     error, attempts = caught.value, world.attempts(fault)
     count = ATTEMPTS if row.is_repeated(case.kind) else 1
-    assert (len(attempts), error.attempts) == (count, count)
-    assert len({attempt.host for attempt in attempts[:3]}) == min(count, 3)
+    assert (len(attempts), error.attempts) == (count * row.sendings, count)
+    assert len({attempt.host for attempt in attempts[: 3 * row.sendings]}) == min(count, 3)
     if row.is_indeterminate(case.kind):
         assert type(error) is IndeterminateWriteError
         assert isinstance(error.__cause__, row.error)

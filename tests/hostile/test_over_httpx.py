@@ -1,7 +1,6 @@
 """Hostile servers over the httpx transport: h11 reads the answers there, and httpcore keeps the connections.
 
-What it reads more leniently than the native transport, and what it does not see after an answer, is listed here; see
-docs/transports.md.
+What it reads more leniently than the native transport is listed here; see docs/transports.md.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ from tests.hostile.rows import DATA
 PATIENCE = 1.0  # seconds; only that ends interim answers without end, and bytes that never become a line of HTTP
 ROWS = [row for row in DATA if not row.slow]
 LENIENT = {"length and chunked"}
-UNSEEN = {"length short", "two answers", "leftover bytes"}
-"""What follows an answer together with it, h11 takes for the answer to the next request."""
-FAIR = [row for row in ROWS if row.name not in UNSEEN | {"answer before the request"} and row.ours != "ProtocolError"]
+FAIR = [row for row in ROWS if row.name != "answer before the request" and row.ours != "ProtocolError"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
@@ -37,15 +34,6 @@ async def test_the_outcome_is_the_item_or_an_error_that_names_the_node(row):
 @pytest.mark.parametrize("row", FAIR, ids=[row.name for row in FAIR])
 async def test_the_next_request_is_answered_right(row):
     """As over the native transport, where nothing follows an answer at once."""
-    async with open_on_sockets(row, transport="httpx", attempt_timeout=PATIENCE) as (client, server):
-        await ask(client, row)
-        await assert_next_is_right(client, row, server)
-
-
-@pytest.mark.xfail(strict=True, reason="h11 keeps what follows an answer, and httpcore does not ask for it")
-@pytest.mark.parametrize("row", [row for row in ROWS if row.name in UNSEEN], ids=lambda row: row.name)
-async def test_what_follows_an_answer_is_seen(row):
-    """As over the native transport."""
     async with open_on_sockets(row, transport="httpx", attempt_timeout=PATIENCE) as (client, server):
         await ask(client, row)
         await assert_next_is_right(client, row, server)
