@@ -18,10 +18,29 @@ _ELSEWHERE: Final = {
     "timeout": "attempt_timeout is for one attempt, operation_timeout for all of them",
     "max_attempts": "write retry=RetryPolicy(max_attempts=…)",
     "retries": "write retry=RetryPolicy(max_attempts=…)",
+    "read_timeout": "attempt_timeout is for one attempt, operation_timeout for all of them",
     "endpoint_url": "endpoints are the seeds, which are given by position",
+    "endpoints": "endpoints are the seeds, which are given by position",
+    "hosts": "endpoints are the seeds, which are given by position",
+    "nodes": "endpoints are the seeds, which are given by position",
+    "datacenter": "write routing_scope=RoutingScope.datacenter(…)",
+    "rack": "write routing_scope=RoutingScope.rack(…)",
+    "verify": "write tls=Tls(…)",
+    "ssl": "write tls=Tls(…)",
+    "ssl_context": "write tls=…",
+    "ca_file": "write tls=Tls(…)",
+    "cert": "write tls=Tls(…)",
+    "cert_file": "write tls=Tls(…)",
+    "proxy": "write transport=HttpxTransport(…)",
+    "proxies": "write transport=HttpxTransport(…)",
+    "http2": "write transport=HttpxTransport(…)",
+    "trust_env": "write transport=HttpxTransport(…)",
+    "compression": "there are request_compression and response_compression",
     "region_name": "did you mean 'region'?",
     "aws_access_key_id": "write credentials=Credentials(…)",
     "aws_secret_access_key": "write credentials=Credentials(…)",
+    "aws_session_token": "write credentials=Credentials(…)",
+    "profile_name": "write credentials=Credentials.from_shared_file(…)",
     "max_pool_connections": "there are max_connections_per_node and max_connections",
 }
 
@@ -39,6 +58,8 @@ def check_names(names: Iterable[object], known: Collection[str], what: str = "op
         if name not in known:
             hint = _ELSEWHERE.get(str(name)) if what == "option" else None
             hint = nearest(name, known) if hint is None else f"; {hint}"
+            if not hint and what == "key":  # a table has few keys: name them all
+                hint = f"; there are {', '.join(sorted(known))}"
             raise ConfigurationError(f"unknown {what} {name!r}{hint}")
 
 

@@ -341,14 +341,20 @@ class DataPath:
         Raises:
             NoLiveNodesError: All nodes are down.
         """
-        with trio.move_on_after(_REFRESH_PATIENCE), contextlib.suppress(DiscoveryError):
-            await self.refresh(_REFRESH_SPACING)
+        trouble: AlternatorError | None = None
+        with trio.move_on_after(_REFRESH_PATIENCE):
+            try:
+                await self.refresh(_REFRESH_SPACING)
+            except DiscoveryError as error:
+                trouble = error
         plan = self._router.plan_for(request, request.tried[-1] if request.tried else None)
         request.tried.clear()
         node = plan.next_node()
         if node is None:
-            why = "" if request.last_error is None else f"; the last said: {request.last_error.message}"
-            raise NoLiveNodesError(f"all nodes of the {self._live.value.scope} are down{why}") from request.last_error
+            why = "" if trouble is None else f"; {trouble.message}"
+            if request.last_error is not None:
+                trouble, why = request.last_error, f"; the last said: {request.last_error.message}"
+            raise NoLiveNodesError(f"all nodes of the {self._live.value.scope} are down{why}") from trouble
         return plan, node
 
     async def _next_node(self, request: Request, plan: QueryPlan, node: Node, error: AlternatorError) -> Node | None:

@@ -365,7 +365,8 @@ def _as_instruments(value: object) -> tuple[Instrument, ...]:
     instruments = tuple(cast("Iterable[object]", value))
     for instrument in instruments:
         if not isinstance(instrument, Instrument):
-            raise ConfigurationError(f"instruments: {instrument!r} is no Instrument")
+            hint = f"; give an object of it, {instrument.__name__}(…)" if isinstance(instrument, type) else ""
+            raise ConfigurationError(f"instruments: {instrument!r} is no Instrument{hint}")
     return cast("tuple[Instrument, ...]", instruments)
 
 

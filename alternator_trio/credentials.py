@@ -187,7 +187,7 @@ def credentials_problem(value: object) -> str | None:
     if isinstance(value, Credentials):
         return None
     if isinstance(value, type) or not callable(value):
-        shown = value.__qualname__ if isinstance(value, type) else type(value).__name__
+        shown = f"the class {value.__qualname__}" if isinstance(value, type) else type(value).__name__
         return f"{shown} is no Credentials, nor an async callable that gives them"
     try:
         hash(value)

@@ -115,7 +115,8 @@ def _from_file(file: Path, table: str, environ: Mapping[str, str]) -> dict[str, 
     found = _document(file)
     for name in table.split("."):
         if name not in found:
-            raise ConfigurationError(f"{file}: there is no table [{table}]{nearest(name, found)}")
+            hint = nearest(name, found) or "; the options stand in it"
+            raise ConfigurationError(f"{file}: there is no table [{table}]{hint}")
         inside = found[name]
         if not isinstance(inside, Mapping):
             raise ConfigurationError(f"{file}: {name} is no table")

@@ -25,6 +25,7 @@ _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MAX_HOST_LENGTH: Final = 253
 _MAX_PORT: Final = 65_535
+_MAX_SHOWN: Final = 80
 
 
 class Node:
@@ -104,7 +105,10 @@ def parse_endpoint(entry: object) -> Node:
         alternator_trio.errors.ConfigurationError: seed 'http://10.0.0.1:99999': port 99999 is not within 1 to 65535
     """
     if not isinstance(entry, str):
-        raise ConfigurationError(f"seed {entry!r}: a seed is a string like 'http://10.0.0.1:8000'")
+        raise ConfigurationError(
+            f"seed {_shortened(without_user_info(repr(entry)))}: a seed is a string like 'http://10.0.0.1:8000'; "
+            "a list of them is given as *seeds, a configuration as config=…"
+        )
     problem = _characters_problem(entry)
     if problem is not None:
         raise _bad(entry, problem)
@@ -150,6 +154,10 @@ def without_user_info(entry: str) -> str:
     return f"{scheme if separator else ''}{separator}…@{after}" if at else entry
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
 def _characters_problem(entry: str) -> str | None:
     if not entry:
         return "it is empty"
@@ -157,7 +165,13 @@ def _characters_problem(entry: str) -> str | None:
         if not "!" <= character <= "~":
             hint = "; write an international name in its xn-- form" if character > "\x7f" else ""
             return f"character {character!r} has no place in an endpoint{hint}"
-    for character, what in (("@", "user info"), ("?", "a query"), ("#", "a fragment"), ("\\", "a backslash")):
+    for character, what in (
+        ("@", "user info"),
+        ("?", "a query"),
+        ("#", "a fragment"),
+        ("\\", "a backslash"),
+        (",", "a comma; each seed is an argument of its own"),
+    ):
         if character in entry:
             return f"it contains {what}"
     return None

@@ -337,6 +337,9 @@ def test_a_config_that_is_none_of_ours_is_refused() -> None:
         ("ambigous_writes", "did you mean 'ambiguous_writes'"),
         ("timeout", "attempt_timeout is for one attempt, operation_timeout for all"),
         ("endpoint_url", "endpoints are the seeds"),
+        ("verify", "write tls=Tls"),
+        ("proxy", "write transport=HttpxTransport"),
+        ("datacenter", "write routing_scope=RoutingScope.datacenter"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_nearest_name(name: str, hint: str) -> None:

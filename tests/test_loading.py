@@ -206,6 +206,7 @@ def test_a_profile_of_the_shared_file(write, tmp_path):
         ("node_health = false", "node_health: False is not a table"),
         ("routing_scope = 'dc1'", 'routing_scope: str is not "cluster", or a table'),
         ("routing_scope = []", "routing_scope: an empty list"),
+        ("routing_scope = { dc = 'dc1' }", "routing_scope: unknown key 'dc'; there are datacenter, rack"),
         ("routing_scope = { rack = 'r1' }", "routing_scope: a scope needs its 'datacenter'"),
         (
             "routing_scope = { datacentre = 'dc1' }",
@@ -272,7 +273,7 @@ def test_an_error_names_the_variable(variable, text, message):
         (b"[alternator]\nregion = \n", "alternator", r"app\.toml: it is not TOML \(at line 2, column 10\)"),
         (b"[alternatr]", "alternator", r"app\.toml: there is no table \[alternator\]; did you mean 'alternatr'"),
         (b"alternator = 3", "alternator", r"app\.toml: alternator is no table"),
-        (b"[tool]", "tool.orders", r"app\.toml: there is no table \[tool\.orders\]"),
+        (b"[tool]", "tool.orders", r"app\.toml: there is no table \[tool\.orders\]; the options stand in it"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content, table, message):

@@ -25,6 +25,7 @@ _MAX_CHUNK_OVERHEAD: Final = 16  # bytes of framing per byte of body that a peer
 _MAX_PIECES: Final = 16  # of one receive: a piece of two bytes takes fifty, and tiny chunks would multiply a body
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _BEGINNING: Final = b"HTTP/1."
+_TLS_ALERT: Final = b"\x15\x03"
 _NO_HEAD: Final = "the head is not HTTP/1.1"
 _HEAD_TOO_LONG: Final = f"the head is longer than {MAX_HEAD_BYTES} bytes"
 _BEFORE_CHUNKS: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -242,7 +243,8 @@ def _unfinished_head(data: bytes) -> bytes:
     if len(data) >= MAX_HEAD_BYTES + len(_END_OF_HEAD):
         raise MalformedResponseError(_HEAD_TOO_LONG)
     if not (data.startswith(_BEGINNING) or _BEGINNING.startswith(data)):
-        raise MalformedResponseError(_NO_HEAD)
+        hint = ": it is TLS; is it an https port?" if data.startswith(_TLS_ALERT) else ""
+        raise MalformedResponseError(f"{_NO_HEAD}{hint}")
     if data.count(b"\n") != data.count(b"\r\n"):  # no end would ever be found: do not wait for it
         raise MalformedResponseError(f"{_NO_HEAD}: a line that ends without CR")
     return data

@@ -21,6 +21,13 @@ __all__ = ["decode_object", "encode_object", "read_json"]
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _MAX_DEPTH: Final = 254  # orjson's own bound on what it writes
+_REMEDIES: Final = {  # for types that applications often have; only for error messages
+    "Decimal": "numbers are text, as in {'N': '1.5'}",
+    "date": "write its isoformat()",
+    "datetime": "write its isoformat()",
+    "frozenset": "write a list",
+    "set": "write a list",
+}
 _find_binary: Final = re.compile(rb'"BS?"').search  # in one pass, and that faster than ``in``
 
 
@@ -92,18 +99,27 @@ def _first_problem(value: object, path: str, depth: int = 0) -> str | None:
     if depth > _MAX_DEPTH:
         return f"{path[:200]}… is nested deeper than {_MAX_DEPTH} levels"
     if not isinstance(value, (Mapping, list, tuple)):
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"{path}: {value} is no JSON number"
-        try:
-            orjson.dumps(value, _wire_value, _OPTIONS)
-        except TypeError as error:
-            return f"{path}: {error}"
-        return None
+        problem = _problem(value)
+        return None if problem is None else f"{path}: {problem}"
+    is_object = isinstance(value, Mapping)
     for key, member in _members(cast("object", value)):
-        inner = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}".lstrip(".")
-        problem = _first_problem(member, inner, depth + 1) if isinstance(key, (int, str)) else f"key {key!r} of {path}"
+        if is_object and not isinstance(key, str):
+            return f"key {key!r} of {path or 'the parameters'} is no string"
+        inner = f"{path}.{key}".lstrip(".") if is_object else f"{path}[{key}]"
+        problem = _first_problem(member, inner, depth + 1)
         if problem is not None:
             return problem
+    return None
+
+
+def _problem(value: object) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is no JSON number"
+    try:
+        orjson.dumps(value, _wire_value, _OPTIONS)
+    except TypeError as error:
+        remedy = _REMEDIES.get(type(value).__name__)
+        return str(error) if remedy is None else f"{type(value).__name__} is no JSON value; {remedy}"
     return None
 
 

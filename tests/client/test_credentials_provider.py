@@ -247,7 +247,7 @@ class Unhashable:
     ("value", "message"),
     [
         (SECRET, "credentials: str is no Credentials"),
-        (Credentials, "credentials: Credentials is no Credentials, nor an async callable"),
+        (Credentials, "credentials: the class Credentials is no Credentials, nor an async callable"),
         (Unhashable(), "credentials: Unhashable cannot be hashed"),
     ],
 )

@@ -7,7 +7,14 @@ import itertools
 import pytest
 import trio
 
-from alternator_trio import KeyRouteAffinity, NodeHealth, NoLiveNodesError, OperationTimeoutError, RetryPolicy
+from alternator_trio import (
+    DiscoveryError,
+    KeyRouteAffinity,
+    NodeHealth,
+    NoLiveNodesError,
+    OperationTimeoutError,
+    RetryPolicy,
+)
 from alternator_trio.testing import Hang, Reset
 from tests.routing.world import (
     CHAIN,
@@ -69,6 +76,20 @@ async def test_the_error_says_what_was_seen_last(autojump_clock, nodes):
             await get(client)
         assert caught.value.attempts == 3
         assert "refused" in str(caught.value.__cause__)
+
+
+async def test_a_request_that_asks_nobody_says_what_the_refresh_met(autojump_clock, nodes):
+    """With every node down before it began it has seen nothing itself; the refresh has."""
+    async with nodes.open_client(url(4), routing_scope=DC1, node_health=BRITTLE) as client:
+        await all_active(client)
+        for node in nodes:
+            node.kill()
+        with pytest.raises(NoLiveNodesError):
+            await get(client)
+        await trio.sleep(2)
+        with pytest.raises(NoLiveNodesError, match=r"no node gave a usable node list: .* refused") as caught:
+            await get(client)
+        assert (caught.value.attempts, type(caught.value.__cause__)) == (0, DiscoveryError)
 
 
 async def test_it_waits_for_the_refresh_and_goes_on_in_the_next_scope(autojump_clock, nodes):

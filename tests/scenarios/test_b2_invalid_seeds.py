@@ -23,6 +23,8 @@ INVALID: list[tuple[object, str]] = [
     (None, "a seed is a string"),
     (8000, "a seed is a string"),
     (b"http://node:8000", "a seed is a string"),
+    (["http://user:password@node:8000"], r"seed \['http://…@node:8000'\]: a seed is a string.*given as \*seeds"),
+    ("http://a:8000,http://b:8000", "a comma; each seed is an argument of its own"),
     (("http://node", 8000), "a seed is a string"),
     # characters, which urlsplit would drop or getaddrinfo would take
     ("", "empty"),
@@ -138,7 +140,7 @@ INVALID: list[tuple[object, str]] = [
     ("http://node-", "is no label"),
     ("http://node.-a", "is no label"),
     ("http://no%64e", "is no label"),
-    ("http://node,other", "is no label"),
+    ("http://node,other", "a comma"),
     ("http://no*de", "is no label"),
     ("http://node;8000", "is no label"),
     (f"http://{LABEL_63}a", "is no label"),

@@ -193,6 +193,12 @@ ENDLESS = {
 }
 
 
+def test_an_alert_of_tls_is_told_from_other_bytes() -> None:
+    """An http seed that names an https port: the message asks whether it does."""
+    with pytest.raises(MalformedResponseError, match="is it an https port"):
+        read(b"\x15\x03\x01\x00\x02\x02\x46")
+
+
 @pytest.mark.parametrize(("beginning", "more"), ENDLESS.values(), ids=ENDLESS)
 def test_nothing_is_taken_without_end(beginning, more):
     """A peer that goes on for ever is refused within 2 MiB, whatever it goes on with."""
