@@ -5,7 +5,8 @@ was not executed, so that any operation may be sent again: to the same node, as 
 retry quota untouched. That is done for three reasons, each bounded. Each shard remembers a role's secret: within a
 minute of the first signature by new credentials an attempt is sent twice. What a provider gave may have ended early:
 it is asked again once per request. This client's clock may be wrong: once per attempt it is corrected by the node's,
-where the node may be believed. A node's clock says nothing about another's, so corrections are kept by node.
+where the node may be believed. A node's clock says nothing about another's, so corrections are kept by node; and what
+is a minute old by one clock may be an hour old by another, so each clock has a signer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import datetime as dt
 import logging
 import ssl
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Final, NamedTuple
 
 from alternator_trio._actors.messages import (
     CredentialsByProvider,
@@ -49,6 +50,13 @@ _WRONG_TIMES: Final = ("Signature expired", "Signature not yet current")
 _logger: Final = logging.getLogger("alternator_trio")
 
 
+class _Clock(NamedTuple):
+    """A clock: how many seconds ahead of this client's it is, and who signs by it."""
+
+    skew: float
+    signer: Signer
+
+
 class Authenticator:
     """Signs the attempts of one client.
 
@@ -74,8 +82,8 @@ class Authenticator:
         self._keeper = keeper
         self._notifier = notifier
         self._wall_clock = wall_clock
-        self._signer = Signer(config.region)
-        self._skews: dict[Node, float] = {}
+        self._clock = _Clock(0.0, Signer(config.region))
+        self._corrected: dict[Node, _Clock] = {}
         self._has_warned = False
 
     def sign(self, request: Request, node: Node) -> bytes:
@@ -83,12 +91,13 @@ class Authenticator:
         credentials = request.credentials
         if credentials is None:
             return b""
-        return self._signer.sign(
+        clock = self._clock_of(node) if self._corrected else self._clock
+        return clock.signer.sign(
             credentials,
             authority=node.authority,
             target=target(request.operation),
             body=request.body,
-            now=self._now(node) if self._skews else self._wall_clock(),
+            now=self._wall_clock() + clock.skew,
         )
 
     def supplies(self, request: Request, now: float) -> bool:
@@ -139,13 +148,13 @@ class Authenticator:
 
     def keep_only(self, nodes: Collection[Node]) -> None:
         """Forget nodes that left."""
-        if self._skews:
-            self._skews = {node: skew for node, skew in self._skews.items() if node in nodes}
+        if self._corrected:
+            self._corrected = {node: clock for node, clock in self._corrected.items() if node in nodes}
 
     # Below: the parts of the above.
 
-    def _now(self, node: Node) -> float:
-        return self._wall_clock() + self._skews.get(node, 0.0)
+    def _clock_of(self, node: Node) -> _Clock:
+        return self._corrected.get(node, self._clock)
 
     async def _ask(self, make: Callable[[Reply[Credentials]], CredentialsMessage]) -> Credentials:
         try:
@@ -157,7 +166,8 @@ class Authenticator:
         """Whether the node's shard may have known an older secret; it has forgotten that one now."""
         if error.code != _WRONG_KEY or request.credentials is None or refusals.repeated == request.attempts:
             return False
-        if not self._signer.is_new(request.credentials, self._now(node), _NEW_FOR):
+        clock = self._clock_of(node)
+        if not clock.signer.is_new(request.credentials, self._wall_clock() + clock.skew, _NEW_FOR):
             return False
         refusals.repeated = request.attempts
         return True
@@ -207,11 +217,14 @@ class Authenticator:
 
     def _correct(self, node: Node, skew: float, apart: str) -> None:
         rounded = round(skew / _SKEW_STEP) * _SKEW_STEP
-        if rounded == self._skews.get(node, 0.0):
+        if rounded == self._clock_of(node).skew:
             return  # a request beside this one did so before
-        self._skews[node] = rounded
-        # Ages by another clock are no ages: whatever signs from now on is new for a minute.
-        self._signer = Signer(self._config.region)
+        if rounded:
+            same = (clock for clock in self._corrected.values() if clock.skew == rounded)
+            self._corrected[node] = next(same, None) or _Clock(rounded, Signer(self._config.region))
+        else:  # this client's clock has been set; ages by the time before are no ages
+            del self._corrected[node]
+            self._clock = _Clock(0.0, Signer(self._config.region))
         self._notifier.notify(ClockSkewCorrected(node=node.endpoint, seconds=skew))
         if not self._has_warned:
             self._has_warned = True

@@ -154,9 +154,8 @@ def _make_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = _MINIMA[tls.minimum_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
-    _prove(
-        context, tls
-    )  # first: a certificate without its key is the likeliest thing to meet in the middle of a change
+    # First: a certificate without its key is the likeliest thing to meet in the middle of a change.
+    _prove(context, tls)
     _trust(context, tls)
     if tls.key_log_file is not None:
         _log_keys(context, tls.key_log_file)

@@ -214,6 +214,29 @@ async def test_new_credentials_and_a_wrong_clock_together() -> None:
         assert sum(request.operation == "ListTables" for request in cluster.nodes[0].requests) == 3
 
 
+async def test_new_credentials_are_new_by_every_nodes_clock() -> None:
+    """With one of two nodes an hour off, each of them may have known the old secret until now."""
+    refusal = Answer(status=400, body=b'{"__type": "x#UnrecognizedClientException", "message": "no"}')
+    async with (
+        LocalCluster(1, credentials=SECRETS, clock=lambda: NOON) as right,
+        LocalCluster(1, credentials=SECRETS, clock=lambda: NOON - HOUR) as wrong,
+        open_runtime(
+            AlternatorConfig(
+                seeds=(*right.seeds, *wrong.seeds), credentials=ROLE, discovery=False, clock_skew_correction="always"
+            ),
+            wall_clock=lambda: NOON,
+        ) as runtime,
+    ):
+        client = Client(runtime)
+        for _ in range(4):
+            await client.list_tables()
+        for cluster in (right, wrong):
+            cluster.nodes[0].fail_next(refusal, operation="ListTables")
+        for _ in range(2):
+            await client.list_tables()
+        assert client.statistics().failed == 0
+
+
 async def test_a_right_clock_is_not_touched() -> None:
     """A wrong signature is no matter of time."""
     async with LocalCluster(1, credentials={"role": "another"}) as cluster:
