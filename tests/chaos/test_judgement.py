@@ -12,6 +12,7 @@ from cancelling import Guillotine
 from chaos_report import report
 from chaos_run import Choices, Findings
 from gate import Gate
+from journal import Journal
 from registers import Counter, Register
 from tally import Tally
 from vitals import JUDGED_FROM, Held, Sample, complaint, least, more
@@ -88,6 +89,19 @@ def test_a_counter_is_within_its_bounds() -> None:
     counter.refuse(1)
     found = [counter.judge(value, at_least=counter.acknowledged) is None for value in range(4)]
     assert found == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("found", "is_right"), [([1], True), ([1, 3], True), ([], False), ([1, 1], False), ([1, 2], False), ([1, 9], False)]
+)
+def test_a_journal_tells_what_was_executed(found: list[int], is_right: bool) -> None:
+    """Entry 1 was acknowledged, 2 refused, 3 is of unknown outcome, and each may be executed once."""
+    journal = Journal("journal")
+    for entry in (1, 2, 3):
+        journal.begin(entry, 1)
+    journal.acknowledge(1)
+    journal.refuse(2)
+    assert (journal.judge(found) is None) is is_right
 
 
 class Shelf:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
+from journal import Journal
 from registers import Register
 
 from alternator_trio import AlternatorError, OperationTimeoutError
@@ -34,7 +35,7 @@ PATIENCE = 90.0
 LATE = 5.0
 """Seconds by which an operation may outlast its own timeout on a machine that is busy."""
 _MIX: Mapping[str, int] = {
-    "put": 20, "get": 20, "update": 10, "delete": 6, "conditional": 10, "count": 8, "read_counter": 3,
+    "put": 20, "get": 20, "update": 10, "delete": 6, "conditional": 10, "count": 5, "read_counter": 2, "append": 6,
     "batch_write": 7, "batch_get": 5, "query": 6, "scan": 5,
 }  # fmt: skip
 _LARGE_EVERY = 7
@@ -91,10 +92,12 @@ class Caller:
         self._rng = rng
         self._pause = pause
         self._edition = 0
+        self._journals = 0
+        self._journal = self._next_journal(number)
         self.shelf = f"caller-{number:03}"
         self.registers = {f"slot-{slot:02}": Register(f"{self.shelf}/slot-{slot:02}", horizon) for slot in range(SLOTS)}
         moves = [self._put, self._get, self._update, self._delete, self._conditional, self._count, self._read_counter,
-                 self._batch_write, self._batch_get, self._query, self._scan]  # fmt: skip
+                 self._append,                 self._batch_write, self._batch_get, self._query, self._scan]  # fmt: skip
         self._moves: list[Callable[[View], Awaitable[None]]] = moves
 
     async def run(self, gate: Gate) -> None:
@@ -103,7 +106,10 @@ class Caller:
         while True:
             await gate.passed()
             with gate.inside():
-                await self._rng.choices(self._moves, weights)[0](self._draw_view())
+                try:
+                    await self._rng.choices(self._moves, weights)[0](self._draw_view())
+                except (KeyError, TypeError, ValueError) as error:
+                    self._tally.complain(f"an answer of another operation's shape: {error!r}")
             await trio.sleep(self._rng.expovariate(1 / self._pause))
 
     async def check_everything(self, view: View) -> None:
@@ -229,6 +235,27 @@ class Caller:
             item = outcome.answer.get("Item", {"so_far": {"N": "0"}})
             self._tally.complain(counter.judge(int(item["so_far"]["N"]), at_least=at_least))
 
+    async def _append(self, view: View) -> None:
+        journal, entry = self._journal, self._next_edition()
+        key = {"shelf": {"S": journal.name}, "slot": {"S": "journal"}}
+        journal.begin(entry, view.executions)
+        outcome = await self._ask(
+            view, "update_item", Key=key,
+            UpdateExpression="SET entries = list_append(if_not_exists(entries, :none), :entry)",
+            ExpressionAttributeValues={":none": {"L": []}, ":entry": {"L": [{"N": str(entry)}]}},
+        )  # fmt: skip
+        if outcome.how == "done":
+            journal.acknowledge(entry)
+        elif outcome.how == "refused":
+            journal.refuse(entry)
+        read = await self._ask(view, "get_item", Key=key, ConsistentRead=True)
+        if read.how == "done":
+            entries = read.answer.get("Item", {}).get("entries", {"L": []})["L"]
+            self._tally.complain(journal.judge([int(each["N"]) for each in entries]))
+        if journal.is_full:
+            self._journal = self._next_journal(int(self.shelf.rpartition("-")[2]))
+            await self._ask(view, "delete_item", Key=key)  # of no consequence: nobody looks there again
+
     # Below: the parts of the above.
 
     async def _ask(self, view: View, name: str, *, may_leave: bool = True, **parameters: object) -> Outcome:
@@ -290,7 +317,7 @@ class Caller:
         register = self.registers[slot]
         edition = 0 if item is None else int(item["edition"]["N"])
         self._tally.complain(register.judge(edition))
-        self._tally.overtaken += edition != register.acknowledged
+        self._tally.doubtful += edition != register.acknowledged
         if item is not None and item != self._item(slot, edition):
             self._tally.complain(f"{register.name}: another answer than edition {edition}'s was read")
 
@@ -300,6 +327,10 @@ class Caller:
             "ExpressionAttributeValues": {":shelf": {"S": self.shelf}},
             "ConsistentRead": True,
         }
+
+    def _next_journal(self, number: int) -> Journal:
+        self._journals += 1
+        return Journal(f"journal-{number:03}-{self._journals}")
 
     def _draw_view(self) -> View:
         view = self._rng.choice(self._views)

@@ -51,7 +51,7 @@ def _errors(findings: Findings) -> Iterator[str]:
         yield f"  {sum(causes.values()):,} {name}: " + ", ".join(f"{count} {cause}" for cause, count in causes.items())
     yield (
         f"counters: {findings.acknowledged:,} additions acknowledged, {findings.possible:,} possible; "
-        f"{findings.tally.overtaken:,} reads found what an abandoned attempt wrote later, or might have"
+        f"{findings.tally.doubtful:,} reads found a write of unknown outcome done"
     )
 
 

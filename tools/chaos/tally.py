@@ -32,7 +32,7 @@ class Tally:
         errors: Those that raised, by error and by what it is put down to.
         cancelled: Those that their callers cancelled.
         retries: Attempts beyond the first of those that gave a result.
-        overtaken: Reads that found what an attempt that had been given up wrote later.
+        doubtful: Reads that found a write of unknown outcome done: its caller had left, say.
         longest: The longest operation, in seconds.
         overshoot: The most by which one outlasted its ``operation_timeout``, in seconds.
         calm_since: From when on no error may come: nothing has been wrong since then; None while something is.
@@ -48,7 +48,7 @@ class Tally:
     errors: collections.Counter[tuple[str, str]] = field(default_factory=collections.Counter)
     cancelled: int = 0
     retries: int = 0
-    overtaken: int = 0
+    doubtful: int = 0
     longest: float = 0.0
     overshoot: float = 0.0
     calm_since: float | None = None
