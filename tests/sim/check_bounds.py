@@ -14,7 +14,7 @@ import trio.testing
 from alternator_trio import Client
 from alternator_trio.testing import SimulatedCluster
 
-__all__ = ["BoundsWatch", "check_nothing_left"]
+__all__ = ["BoundsWatch", "check_nothing_left", "living_tasks"]
 
 ACTORS = ("NodeRegistry", "Dispatcher", "KeyResolver", "Discovery")
 QUOTA = 500
@@ -46,11 +46,12 @@ class BoundsWatch:
             await trio.sleep(interval)
             await trio.testing.wait_all_tasks_blocked()
             self.looks += 1
-            self.violations += [f"at {trio.current_time():.4f}: {each}" for each in self._look()]
+            self.violations += [f"at {trio.current_time():.4f}: {each}" for each in self.look()]
             if len(self.violations) > 5:
                 return
 
-    def _look(self) -> Iterator[str]:
+    def look(self) -> Iterator[str]:
+        """Look once, when nothing moves."""
         runtime, network, seen = self._client._runtime, self._cluster.network, self._client.statistics()
         config, name = runtime.config, self._name
         counted = seen.connections_idle + seen.connections_leased
@@ -75,9 +76,15 @@ def check_nothing_left(cluster: SimulatedCluster, name: str) -> Iterator[str]:
     """After a client's block: no connection, no dial, no task."""
     if cluster.network.open_ends[name] or cluster.network.dialling[name]:
         yield f"{name} has left {len(cluster.network.open_ends[name])} connections"
+    left = (task for task in living_tasks() if task.name.startswith(ACTORS))
+    yield from (f"{name} has left the task {task.name}" for task in left)
+
+
+def living_tasks() -> list[trio.lowlevel.Task]:
+    """All tasks of the run."""
     root = trio.lowlevel.current_root_task()
     tasks = [] if root is None else [root]
-    for task in tasks:
+    for task in tasks:  # grows as it is read
         for nursery in task.child_nurseries:
             tasks += nursery.child_tasks
-    yield from (f"{name} has left the task {task.name}" for task in tasks if task.name.startswith(ACTORS))
+    return tasks

@@ -35,8 +35,9 @@ from alternator_trio.testing import (
     Truncate,
     simulate,
 )
+from tests.sim.check_bounds import check_nothing_left
 from tests.sim.model import Asked, wrong_reads, wrong_writes
-from tests.sim.watch import nothing_is_left, wrong_now
+from tests.sim.watch import wrong_now
 
 __all__ = ["CONFIGURATIONS", "FAULTS", "KEYS", "KINDS", "VIEWS", "WEATHERS", "Step", "play"]
 
@@ -91,9 +92,12 @@ def play(steps: Sequence[Step], seed: int = 0) -> None:
     """Play a story; raises when anything is wrong, and says after which step."""
     stage = _Stage(steps)
     try:
-        simulate(stage.main, seed=seed, max_seconds=100_000.0, max_steps=2_000_000)
+        simulate(stage.main, seed=seed, max_seconds=100_000.0, max_steps=500_000)
     except BaseException as error:
         error.add_note(f"after step {stage.at} of play({list(steps)!r}, seed={seed})")
+        if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error.exceptions[0].add_note(error.__notes__[-1])
+            raise error.exceptions[0] from None
         raise
 
 
@@ -134,7 +138,7 @@ class _Stage:
             if self.at == len(self._steps):
                 await self._end(name)
         await wait_all_tasks_blocked()
-        _fail_if(nothing_is_left(self._cluster, name))
+        _fail_if(check_nothing_left(self._cluster, name))
         assert not self._in_flight, "operations outlive their client"
 
     async def _look(self, name: str) -> None:

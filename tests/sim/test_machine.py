@@ -11,7 +11,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.sim.stage import CONFIGURATIONS, FAULTS, KEYS, KINDS, VIEWS, WEATHERS, Step, play
 
@@ -35,6 +35,10 @@ class Stories(RuleBasedStateMachine):
     def then(self, name: str, **arguments: object) -> None:
         self.steps.append((name, arguments))
 
+    @initialize(configuration=st.sampled_from(sorted(CONFIGURATIONS)))
+    def begin(self, configuration):
+        self.then("reopen", configuration=configuration)
+
     @rule(configuration=st.sampled_from(sorted(CONFIGURATIONS)))
     def reopen(self, configuration):
         self.then("reopen", configuration=configuration)
@@ -51,7 +55,7 @@ class Stories(RuleBasedStateMachine):
     def ask_about(self, kind, key):
         self.then("ask", kind=kind, key=key, view="none")
 
-    @rule(kinds=st.lists(st.sampled_from(list(KINDS)), min_size=2, max_size=8), key=st.sampled_from(KEYS))
+    @rule(kinds=st.lists(st.sampled_from(list(KINDS)), min_size=4, max_size=12), key=st.sampled_from(KEYS))
     def ask_at_once(self, kinds, key):
         for kind in kinds:
             self.then("ask", kind=kind, key=key, view="none")
