@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from alternator_trio import Client, KeyRouteAffinity, RetryPolicy
+import trio
+
+from alternator_trio import Client, Credentials, KeyRouteAffinity, RetryPolicy
 from alternator_trio.testing import Answer, Close, Reset
 from tests.cancellation.scenarios import put
 from tests.cancellation.sweep import Story
@@ -32,6 +34,11 @@ async def _ask_key(client: Client, nodes: ScriptedNodes) -> None:
 
 async def _refresh(client: Client, nodes: ScriptedNodes) -> None:
     await client.refresh()
+
+
+async def _provide() -> Credentials:
+    await trio.sleep(0.02)
+    return Credentials("role", "salted_hash")
 
 
 def _late(nodes: ScriptedNodes) -> None:
@@ -76,6 +83,7 @@ CROWDS = [
     Story(name="waiting for a refresh", before=_all_torn, options={**TWO, **PATIENT}, **PUTS),
     Story(name="refreshing", callers=[_refresh, _put] * 6, nodes=2, before=_late, options=TWO),
     Story(name="looking up a key", callers=[_ask_key, _put] * 6, nodes=2, before=_slow_and_busy_lookups, options=TWO),
+    Story(name="waiting for credentials", options={**TWO, "credentials": _provide}, **PUTS),
     Story(name="over TLS", network={"tls": True}, options=TWO, **PUTS),
     Story(name="over httpx", before=_late, over="httpx", options=TWO, **PUTS),
 ]
