@@ -43,6 +43,7 @@ class TlsWire:
     """
 
     __slots__ = (
+        "_has_ended",
         "_has_news",
         "_incoming",
         "_is_sending",
@@ -70,6 +71,7 @@ class TlsWire:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
         self._keep = keep
         self._has_news = poll_of(sock)
+        self._has_ended = False
         self._was_read = False
         self._is_sending = False
         self._is_unjudged = False
@@ -133,6 +135,8 @@ class TlsWire:
 
     def peek(self) -> Peek:
         """Look at the socket. What has come on a TLS 1.3 connection that was never read may be session tickets."""
+        if self._has_ended:
+            return Peek.ENDED
         if not self._incoming.pending and not self._has_news(0):
             return Peek.QUIET
         seen = Peek.STRAY if self._incoming.pending else peek_at(self._sock)
@@ -174,10 +178,15 @@ class TlsWire:
         """What else has come, so that nothing lies here unseen while the socket is waited for."""
         records = bytearray()
         try:
-            while self._incoming.pending:
-                records += self._tls.read(_RECORD_BYTES)
+            # Behind the peer's good-bye OpenSSL reads nothing more: what lies there would be looked at for ever.
+            while self._incoming.pending and not self._has_ended:
+                record = self._tls.read(_RECORD_BYTES)
+                records += record
+                self._has_ended = not record
+        except ssl.SSLWantReadError:
+            pass  # a part of a record
         except ssl.SSLError:
-            pass  # a part of a record; or the end, which the next read finds as well
+            self._has_ended = True  # which the next read finds as well
         return bytes(records)
 
     def _explained(self, error: OSError) -> OSError:

@@ -199,6 +199,19 @@ async def test_what_comes_with_the_end_of_the_handshake_is_seen_and_received():
             assert await wire.receive() == b"early"
 
 
+@pytest.mark.parametrize("behind", [b"", b"\x17\x03\x03\x00\x20" + b"a" * 32], ids=["nothing", "something"])
+async def test_a_good_bye_that_comes_with_an_answer_ends_the_wire(behind):
+    """Whatever lies behind it, which anybody on the way can put there: it is not looked at for ever."""
+    async with recorded() as (wire, tls, outgoing, server):
+        tls.write(b"answer")
+        with suppress(ssl.SSLWantReadError):  # it waits for ours, which never comes
+            tls.unwrap()
+        server.sendall(outgoing.read() + behind)
+        await trio.lowlevel.wait_readable(wire._sock)
+        assert await wire.receive() == b"answer"
+        assert wire.peek() is Peek.ENDED
+
+
 async def test_much_is_sent_as_the_peer_reads():
     """Sixteen megabytes arrive whole."""
     async with connected() as (wire, peer):
