@@ -254,7 +254,7 @@ class DataPath:
                 response = await self._transport.attempt(lease, wire_request, now, seconds, config.max_response_bytes)
             except (TransportError, DecodingError, ClientClosedError) as error:
                 failed: AlternatorError = error
-                self._router.failed(lease, live)
+                self._router.failed(lease, live, error)
             else:
                 if self._live.value.watched:
                     self._router.answered(node, live, response.status)

@@ -108,13 +108,14 @@ class Router:
         if node in self._live.value.watched and status not in _NEUTRAL:
             self._registry.tell(AttemptSettled(node=node, generation=live.generation_of(node), successes=1))
 
-    def failed(self, lease: Connection, live: LiveNodes) -> None:
+    def failed(self, lease: Connection, live: LiveNodes, error: AlternatorError) -> None:
         """Note an attempt without a complete answer that began under the snapshot ``live``."""
         node = lease.node
         if lease.status:
             self.answered(node, live, lease.status)
         elif lease.ending is Ending.TIMED_OUT or (lease.ending is None and not lease.was_stale):
-            self._registry.tell(AttemptSettled(node=node, generation=live.generation_of(node), failures=1))
+            generation = live.generation_of(node)
+            self._registry.tell(AttemptSettled(node=node, generation=generation, failures=1, reason=error.message))
 
     def schema_changed(self, request: Request) -> None:
         """Note a schema change that has happened, or may have: a new table has another key, one that is gone none."""

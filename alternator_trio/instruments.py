@@ -40,11 +40,13 @@ class NodeStateChanged:
         node: Canonical endpoint.
         old: ``"ACTIVE"``, ``"QUARANTINED"`` or ``"DOWN"``; None for a node that has just been listed.
         new: The same.
+        reason: What failed last, of a node that went down; else empty.
     """
 
     node: str
     old: str | None
     new: str
+    reason: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,13 +119,14 @@ class DirectContact(Message):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSettled(Message):
-    """How attempts at a node have ended: ``successes``, then ``failures`` since the last of them."""
+    """How attempts at a node have ended: ``successes``, then ``failures`` since the last of them, and why that was."""
 
     limit: ClassVar[int] = 2 * MAX_NODES
     node: Node
     generation: int
     successes: int = 0
     failures: int = 0
+    reason: str = ""
 
     @property
     def merge_key(self) -> Hashable:
@@ -138,7 +139,10 @@ class AttemptSettled(Message):
             successes, failures = before + newer.successes, newer.failures
         else:
             successes, failures = self.successes, self.failures + newer.failures
-        return type(self)(node=self.node, generation=self.generation, successes=successes, failures=failures)
+        reason = newer.reason or self.reason
+        return type(self)(
+            node=self.node, generation=self.generation, successes=successes, failures=failures, reason=reason
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

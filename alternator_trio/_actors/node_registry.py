@@ -197,7 +197,8 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
                 assert_never(message)
         actions: Sequence[_Action] = ()
         if state is not before:
-            state, actions = self._advance(state)
+            failed = message if isinstance(message, AttemptSettled) else None
+            state, actions = self._advance(state, failed)
         probes: Sequence[_Action] = ()
         if state is not before or now >= state.probe_at:
             state, probes = self._probe_due(state, now)
@@ -272,7 +273,9 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
 
     # What the state then calls for.
 
-    def _advance(self, state: NodeRegistryState) -> tuple[NodeRegistryState, Sequence[_Action]]:
+    def _advance(
+        self, state: NodeRegistryState, failed: AttemptSettled | None
+    ) -> tuple[NodeRegistryState, Sequence[_Action]]:
         """Choose the scope, and publish what has changed."""
         position = choose(state.lists, state.position, state.state_of)
         old = state.live
@@ -298,7 +301,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
             actions.append(_TellRing(live=live))
         if scope_changed:
             actions.append(_Announce(event=self._scope_event(state.position, live)))
-        actions += [_Announce(event=event) for event in _state_events(old, live)]
+        actions += [_Announce(event=event) for event in _state_events(old, live, failed)]
         if not live.eligible and old.eligible:
             actions.append(_Refresh())
         return dataclasses.replace(state, position=position, live=live), actions
@@ -322,7 +325,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         return ScopeChanged(old=old_scope, new=str(live.scope), crosses_datacenters=live.crosses_datacenters)
 
 
-def _state_events(old: LiveNodes, new: LiveNodes) -> list[NodeStateChanged]:
+def _state_events(old: LiveNodes, new: LiveNodes, failed: AttemptSettled | None) -> list[NodeStateChanged]:
     if old.standings is new.standings:
         return []
     events: list[NodeStateChanged] = []
@@ -330,7 +333,9 @@ def _state_events(old: LiveNodes, new: LiveNodes) -> list[NodeStateChanged]:
         before = old.standings.get(node)
         if before is None or before.state is not standing.state:
             was = None if before is None else before.state.name
-            events.append(NodeStateChanged(node=node.endpoint, old=was, new=standing.state.name))
+            went_down = standing.state is NodeState.DOWN
+            reason = failed.reason if went_down and failed is not None and failed.node == node else ""
+            events.append(NodeStateChanged(node=node.endpoint, old=was, new=standing.state.name, reason=reason))
     return events
 
 
@@ -347,6 +352,7 @@ def _log(event: ScopeChanged | NodeStateChanged) -> None:
         case ScopeChanged():
             _logger.info("routing scope %s is in force, before: %s", event.new, before)
         case NodeStateChanged(new="DOWN"):
-            _logger.warning("node %s is %s, before: %s", event.node, event.new, before)
+            why = f"; the last failure: {event.reason}" if event.reason else ""
+            _logger.warning("node %s is %s, before: %s%s", event.node, event.new, before, why)
         case NodeStateChanged():
             _logger.info("node %s is %s, before: %s", event.node, event.new, before)

@@ -45,6 +45,12 @@ async def test_a_probe_of_an_older_generation_counts_for_nothing(chained):
     assert (chained.states()[A], chained.registry.state.standings[A].successes) == ("DOWN", 0)
 
 
+def test_of_failures_in_a_row_the_last_one_is_the_reason():
+    """Merged while the registry is busy, also with one that has none to give."""
+    one, two, three = (AttemptSettled(node=A, generation=0, failures=1, reason=why) for why in ("old", "new", ""))
+    assert one.merged_with(two).merged_with(three).reason == "new"
+
+
 async def test_results_of_unknown_nodes_are_ignored(chained):
     """A node that was never listed has no health."""
     await chained.settle(listed(A))

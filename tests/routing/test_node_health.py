@@ -8,6 +8,7 @@ import trio
 from alternator_trio import (
     AlternatorError,
     DecodingError,
+    Instrument,
     NodeHealth,
     OperationTimeoutError,
     PoolTimeoutError,
@@ -82,6 +83,29 @@ async def test_an_active_node_goes_down_at_its_threshold(autojump_clock, three, 
         del three.requests[:]
         await get(client, 12)
     assert set(served(three)) == {1, 3}
+
+
+class Reasons(Instrument):
+    """Why nodes came to which state."""
+
+    def __init__(self):
+        self.seen = []
+
+    def node_state_changed(self, event):
+        self.seen.append((event.new, event.reason))
+
+
+async def test_the_log_and_instruments_hear_why_a_node_is_down(autojump_clock, three, caplog):
+    """What failed last, and only of a node that goes down."""
+    reasons = Reasons()
+    async with opened(three, node_health=NodeHealth(active_failure=2), instruments=[reasons]) as client:
+        await all_active(client)
+        await fail_often(three, client, 2)
+    (told,) = [reason for state, reason in reasons.seen if state == "DOWN"]
+    assert "refused" in told
+    assert {reason for state, reason in reasons.seen if state != "DOWN"} == {""}
+    (warning,) = [record.message for record in caplog.records if "is DOWN" in record.message]
+    assert warning.endswith(f"before: ACTIVE; the last failure: {told}")
 
 
 async def test_a_success_ends_a_row_of_failures(autojump_clock, three):
