@@ -140,7 +140,7 @@ class ResponseReader:
         self.has_begun = True
         head = self._head
         if head is None:
-            rest = self._read_heads(self._buffer + data)
+            rest = self._read_heads(self._buffer + data, len(self._buffer))
             head = self._head
             if head is None:
                 self._buffer = rest
@@ -173,12 +173,16 @@ class ResponseReader:
 
     # Below: the parts of the above.
 
-    def _read_heads(self, data: bytes) -> bytes:
-        """Read heads until a final one; return what follows it, or, when there is none yet, what has been left over."""
+    def _read_heads(self, data: bytes, seen: int) -> bytes:
+        """Read heads until a final one; return what follows it, or, when there is none yet, what has been left over.
+
+        Of ``seen`` bytes it is known that no head ends in them: one that drips is not searched anew for each byte.
+        """
         while True:
-            end = data.find(_END_OF_HEAD)
+            end = data.find(_END_OF_HEAD, max(0, seen - len(_END_OF_HEAD) + 1))
             if end < 0:
-                return _unfinished_head(data)
+                return _unfinished_head(data, seen)
+            seen = 0
             if end > MAX_HEAD_BYTES:
                 raise MalformedResponseError(_HEAD_TOO_LONG)
             end += len(_END_OF_HEAD)
@@ -238,13 +242,14 @@ class ResponseReader:
         return HttpResponse(head.status, head.headers, body, reusable=head.keep_alive and not overrun)
 
 
-def _unfinished_head(data: bytes) -> bytes:
-    """The bytes of a head that has no end yet, if they can become one."""
+def _unfinished_head(data: bytes, seen: int) -> bytes:
+    """The bytes of a head that has no end yet, if they can become one; the first ``seen`` could."""
     if len(data) >= MAX_HEAD_BYTES + len(_END_OF_HEAD):
         raise MalformedResponseError(_HEAD_TOO_LONG)
     if not (data.startswith(_BEGINNING) or _BEGINNING.startswith(data)):
         hint = ": it is TLS; is it an https port?" if data.startswith(_TLS_ALERT) else ""
         raise MalformedResponseError(f"{_NO_HEAD}{hint}")
-    if data.count(b"\n") != data.count(b"\r\n"):  # no end would ever be found: do not wait for it
+    start = seen - (data[seen - 1 : seen] == b"\r")
+    if data.count(b"\n", start) != data.count(b"\r\n", start):  # no end would ever be found: do not wait for it
         raise MalformedResponseError(f"{_NO_HEAD}: a line that ends without CR")
     return data
