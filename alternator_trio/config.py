@@ -21,7 +21,7 @@ from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
-from alternator_trio.tls import Tls
+from alternator_trio.tls import Tls, check_tls
 from alternator_trio.transports import TransportChoice, check_transport
 from alternator_trio.user_agent import UserAgent, check_user_agent
 
@@ -240,8 +240,7 @@ class AlternatorConfig:
         translator = self.address_translator
         if not (translator is None or isinstance(translator, Mapping) or callable(translator)):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
             raise ConfigurationError(f"address_translator: {translator!r} is neither a table nor callable")
-        if not (self.tls is None or isinstance(self.tls, (Tls, ssl.SSLContext))):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
-            raise ConfigurationError(f"tls: {type(self.tls).__name__} is neither a Tls nor an ssl.SSLContext")
+        check_tls(self.tls)
         check_user_agent(self.user_agent)
         check_transport(self.transport, has_tls=self.tls is not None)
 

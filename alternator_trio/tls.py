@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import ssl
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias
 
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.nodes import canonical_host, host_problem
 
-__all__ = ["Tls", "TlsVersion", "certificates_in"]
+__all__ = ["Tls", "TlsVersion", "certificates_in", "check_tls"]
 
 TlsVersion: TypeAlias = Literal["TLSv1.2", "TLSv1.3"]
 """A protocol version by its name in OpenSSL."""
@@ -113,6 +114,18 @@ class Tls:
         for name in ("key_file", "key_password"):
             if self.cert_file is None and getattr(self, name) is not None:
                 raise ConfigurationError(f"tls.{name}: it goes with a certificate, and cert_file is not given")
+
+
+def check_tls(value: object) -> None:
+    """Raise unless it is a `Tls`, a client's `ssl.SSLContext`, or None.
+
+    Raises:
+        ConfigurationError: It is something else; or a server's context, with which every handshake would fail.
+    """
+    if not (value is None or isinstance(value, (Tls, ssl.SSLContext))):
+        raise ConfigurationError(f"tls: {type(value).__name__} is neither a Tls nor an ssl.SSLContext")
+    if isinstance(value, ssl.SSLContext) and value.protocol is ssl.PROTOCOL_TLS_SERVER:
+        raise ConfigurationError("tls: the ssl.SSLContext is a server's; make one with ssl.create_default_context()")
 
 
 def _as_path(name: str, value: object) -> str | None:

@@ -191,3 +191,9 @@ def test_a_wrong_table_is_refused(tmp_path, text, reason):
     """By option and key."""
     with pytest.raises(ConfigurationError, match=reason):
         loaded(tmp_path, text)
+
+
+def test_a_servers_context_is_refused() -> None:
+    """Every handshake with it would fail, and each would blame a node."""
+    with pytest.raises(ConfigurationError, match="is a server's"):
+        AlternatorConfig(seeds=["https://a:8043"], tls=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
