@@ -28,6 +28,7 @@ _REMEDIES: Final = {  # for types that applications often have; only for error m
     "frozenset": "write a list",
     "set": "write a list",
 }
+_NOT_BINARY: Final = frozenset({"S", "N", "SS", "NS", "BOOL", "NULL"})  # an attribute of that name is an object itself
 _find_binary: Final = re.compile(rb'"BS?"').search  # in one pass, and that faster than ``in``
 
 
@@ -42,15 +43,12 @@ def encode_object(parameters: Mapping[str, object]) -> bytes:
         b'{"Key":{"id":{"B":"YWJj"}}}'
     """
     try:
-        body = orjson.dumps(parameters, _wire_value, _OPTIONS)
-    except TypeError as error:
-        where = _first_problem(parameters, "")
-        raise EncodingError(f"the request cannot be written as JSON: {where or error}") from error
+        body = orjson.dumps(parameters, _plain_value, _OPTIONS)
+    except TypeError:
+        body = _encode_with_binary(parameters)  # or with what cannot be written
     # orjson writes NaN and infinities as null, which next to no request holds: one search spares the others the walk.
     if b"null" in body:
-        where = _first_problem(parameters, "")
-        if where is not None:
-            raise EncodingError(f"the request cannot be written as JSON: {where}")
+        _refuse(parameters)
     return body
 
 
@@ -86,33 +84,76 @@ def read_json(text: bytes) -> object:
     raise ValueError(problem)
 
 
+def _encode_with_binary(parameters: Mapping[str, object]) -> bytes:
+    try:
+        body = orjson.dumps(parameters, _wire_value, _OPTIONS)
+    except TypeError as error:
+        _refuse(parameters)
+        raise EncodingError(f"the request cannot be written as JSON: {error}") from error
+    # Binary data under S would be stored as the text of their base64, without a word.
+    if _has_misplaced_binary(parameters):
+        _refuse(parameters)
+    return body
+
+
+def _refuse(parameters: Mapping[str, object]) -> None:
+    """Raise an error about the first thing in the parameters that cannot be written, if there is one."""
+    where = _first_problem(parameters, "")
+    if where is not None:
+        raise EncodingError(f"the request cannot be written as JSON: {where}")
+
+
+def _has_misplaced_binary(root: object) -> bool:
+    stack = [root]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Mapping):
+            for key, member in cast("Mapping[str, object]", value).items():
+                if type(member) is str:
+                    continue
+                if key in _NOT_BINARY and (_is_binary(member) or (_is_list(member) and any(map(_is_binary, member)))):
+                    return True
+                stack.append(member)
+        elif isinstance(value, (list, tuple)):
+            stack.extend(cast("list[object]", value))
+    return False
+
+
 def _wire_value(value: object) -> object:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(cast("bytes", value)).decode("ascii")
+    if _is_binary(value):
+        return base64.b64encode(value).decode("ascii")
+    return _plain_value(value)
+
+
+def _plain_value(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(cast("Mapping[object, object]", value))
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _first_problem(value: object, path: str, depth: int = 0) -> str | None:
-    """Where in a value that cannot be written the first culprit stands; only for error messages."""
+def _first_problem(value: object, path: str, depth: int = 0, under: object = None) -> str | None:
+    """Where in a value that cannot be written the first culprit stands; ``under`` is the last name on the way to it."""
     if depth > _MAX_DEPTH:
         return f"{path[:200]}… is nested deeper than {_MAX_DEPTH} levels"
     if not isinstance(value, (Mapping, list, tuple)):
-        problem = _problem(value)
+        problem = _problem(value, under)
         return None if problem is None else f"{path}: {problem}"
     is_object = isinstance(value, Mapping)
     for key, member in _members(cast("object", value)):
         if is_object and not isinstance(key, str):
             return f"key {key!r} of {path or 'the parameters'} is no string"
         inner = f"{path}.{key}".lstrip(".") if is_object else f"{path}[{key}]"
-        problem = _first_problem(member, inner, depth + 1)
+        problem = _first_problem(member, inner, depth + 1, key if is_object else under)
         if problem is not None:
             return problem
     return None
 
 
-def _problem(value: object) -> str | None:
+def _problem(value: object, under: object) -> str | None:
+    if type(value) is str and value.isascii():
+        return None
+    if _is_binary(value) and under in _NOT_BINARY:
+        return f"{type(value).__name__} under {under!r}; binary values stand under 'B', sets of them under 'BS'"
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value} is no JSON number"
     try:
@@ -160,6 +201,10 @@ def _from_base64(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError(f"a binary value is not base64: {error}") from error
+
+
+def _is_binary(value: object) -> TypeGuard[bytes]:
+    return isinstance(value, (bytes, bytearray, memoryview))
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:

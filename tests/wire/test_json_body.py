@@ -64,6 +64,33 @@ def test_a_key_that_is_no_text_is_refused():
         encode_object({"Item": {1: {"S": "x"}}})
 
 
+@pytest.mark.parametrize("value", [b"x", bytearray(b"x"), memoryview(b"x")])
+@pytest.mark.parametrize(
+    ("item", "where"),
+    [
+        (lambda value: {"a": {"S": value}}, "Item.a.S"),
+        (lambda value: {"a": {"N": value}}, "Item.a.N"),
+        (lambda value: {"a": {"SS": ["y", value]}}, r"Item.a.SS\[1\]"),
+        (lambda value: {"a": {"L": [{"M": {"b": {"S": value}}}]}}, r"Item.a.L\[0\].M.b.S"),
+        (lambda value: {"ok": {"B": b"ok"}, "a": {"S": value}}, "Item.a.S"),
+    ],
+)
+def test_binary_data_under_a_type_of_text_are_refused(item, where, value):
+    """They would be stored as the text of their base64, and read back as that."""
+    with pytest.raises(EncodingError, match=f"{where}: .* under '(S|N|SS)'; binary values stand under 'B'"):
+        encode_object({"Item": item(value)})
+
+
+def test_binary_data_are_written_beside_attributes_called_like_types():
+    """An attribute may be called S."""
+    item = {"S": {"B": b"abc"}, "SS": {"BS": [b"a"]}, "m": {"M": {"N": {"B": b""}}}}
+    assert json.loads(encode_object({"Item": item}))["Item"] == {
+        "S": {"B": "YWJj"},
+        "SS": {"BS": ["YQ=="]},
+        "m": {"M": {"N": {"B": ""}}},
+    }
+
+
 def test_what_is_nested_too_deeply_is_refused():
     """As well as what contains itself."""
     deep = {}
