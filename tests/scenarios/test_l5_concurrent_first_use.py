@@ -112,7 +112,10 @@ async def test_l5_no_task_fails_when_the_first_refresh_does(autojump_clock, node
 
 @pytest.mark.parametrize(("health", "asked"), [(None, 1), (NodeHealth(), 4)], ids=["refresh alone", "with probes"])
 async def test_l5_on_real_sockets(cluster, proxy, refreshes, health, asked):
-    """Two hundred first requests over TCP: one refresh, of one ``/localnodes``, and one probe per node at most."""
+    """Two hundred first requests over TCP: one refresh, and one probe per node at most.
+
+    The refresh asks one node; where the machine holds it up for half a second, the next two as well.
+    """
     async with open_alternator(
         *proxy.seeds, max_connections_per_node=8, active_interval=60.0, node_health=health
     ) as client:
@@ -120,7 +123,7 @@ async def test_l5_on_real_sockets(cluster, proxy, refreshes, health, asked):
         assert (client.statistics().failed, refreshes.begun) == (0, 1)
     received = collections.Counter(request.method for node in cluster.nodes for request in node.requests)
     assert received["POST"] == 200
-    assert 1 <= received["GET"] <= asked
+    assert 1 <= received["GET"] <= asked + 2
     assert max(link.connects for link in proxy.links.values()) <= 8
 
 
