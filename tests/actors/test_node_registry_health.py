@@ -25,17 +25,28 @@ async def chained(nursery):
 # Health.
 
 
-async def test_an_older_generations_result_is_dropped(chained):
-    """Failures and successes of attempts that began before the node last went down."""
+async def test_an_older_generations_failures_are_dropped(chained):
+    """Those of attempts that began before the node last went down."""
     await chained.settle(listed(A, B), *map(contact, (A, B)), *failed(A))
     for _ in range(4):
         await chained.settle(probed(A, generation=1))
     assert chained.states()[A] == "ACTIVE"
     before = chained.live.value
-    await chained.settle(*failed(A, times=100), AttemptSettled(node=A, generation=0, successes=100))
+    await chained.settle(*failed(A, times=100))
     assert chained.live.value is before
     await chained.settle(*failed(A, times=1, generation=1))
     assert chained.failures == {A: 1}
+
+
+async def test_an_older_generations_successes_are_dropped(chained):
+    """They do not bring a node back that is in quarantine after it was down."""
+    await chained.settle(listed(A, B), *map(contact, (A, B)), *failed(A))
+    for _ in range(HEALTH.down_recovery):
+        await chained.settle(probed(A, generation=1))
+    assert chained.states()[A] == "QUARANTINED"
+    before = chained.live.value
+    await chained.settle(AttemptSettled(node=A, generation=0, successes=100))
+    assert chained.live.value is before
 
 
 async def test_a_probe_of_an_older_generation_counts_for_nothing(chained):

@@ -1,7 +1,8 @@
 """What became of writes: what the client said against what the server has on record, and what reads showed.
 
 Rules: an acknowledged write took effect before it was acknowledged; one that failed for certain never did; none took
-effect more often than it had attempts; a read shows a value that was written to that very key, and not before it was.
+effect more often than it had attempts, and no counter twice unless the options allow it; a read shows a value that
+was written to that very key, and not before it was.
 """
 
 from __future__ import annotations
@@ -15,15 +16,12 @@ from alternator_trio.testing.simulation import AppliedWrite
 from tests.sim.record import Done
 from tests.sim.registers import TooHardError, explain, is_linearizable
 
-__all__ = ["check_reads", "check_transactions", "check_writes"]
+__all__ = ["check_reads", "check_repeats", "check_transactions", "check_writes"]
 
 
 def check_writes(history: Iterable[Done], applied: Iterable[AppliedWrite]) -> Iterator[str]:
     """Each write against its effects, which go by its value."""
-    times: dict[str, list[float]] = collections.defaultdict(list)
-    for write in applied:
-        if write.item is not None and "v" in write.item:
-            times[orjson.loads(write.item["v"])["S"]].append(write.at)
+    times = _effects(applied)
     known = {done.value for done in history}
     yield from (f"the server has a value that nobody wrote: {value}" for value in times if value not in known)
     for done in history:
@@ -38,6 +36,23 @@ def check_writes(history: Iterable[Done], applied: Iterable[AppliedWrite]) -> It
             yield f"took effect {len(effects)} times, at {effects}: {done}"
         if effects and min(effects) < done.began:
             yield f"took effect before it was asked for, at {effects}: {done}"
+
+
+def check_repeats(history: Iterable[Done], applied: Iterable[AppliedWrite]) -> Iterator[str]:
+    """Each counter, where what may have happened is not to be repeated: it counts once at most."""
+    times = _effects(applied)
+    for done in history:
+        if done.kind == "count" and len(times[done.value]) > 1:
+            yield f"counted {len(times[done.value])} times, at {times[done.value]}: {done}"
+
+
+def _effects(applied: Iterable[AppliedWrite]) -> dict[str, list[float]]:
+    """When each value took effect."""
+    times: dict[str, list[float]] = collections.defaultdict(list)
+    for write in applied:
+        if write.item is not None and "v" in write.item:
+            times[orjson.loads(write.item["v"])["S"]].append(write.at)
+    return times
 
 
 def check_reads(history: Iterable[Done]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from alternator_trio.testing.simulation import AppliedWrite, simulate
 from tests.sim.check_wire import WireWatch
-from tests.sim.check_writes import check_reads, check_writes
+from tests.sim.check_writes import check_reads, check_repeats, check_writes
 from tests.sim.record import Done
 from tests.sim.registers import is_linearizable
 
@@ -92,6 +92,15 @@ def test_writes_against_effects(write, effects, what):
     found = list(check_writes([write], [applied("a", at) for at in effects]))
     assert bool(found) is (what is not None)
     assert what is None or what in found[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "effects", "found"), [("count", [0.5], 0), ("count", [0.5, 0.7], 1), ("put", [1, 2], 0)]
+)
+def test_a_counter_that_counts_twice_is_found(kind, effects, found):
+    """However many attempts it had; what may be repeated may take effect again."""
+    write = done(kind, 0, 1, value="a", attempts=2)
+    assert len(list(check_repeats([write], [applied("a", at) for at in effects]))) == found
 
 
 def test_a_read_of_another_keys_value_is_found():

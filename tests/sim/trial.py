@@ -19,7 +19,7 @@ from tests.sim.check_bounds import BoundsWatch, check_nothing_left
 from tests.sim.check_convergence import check_healthy, converge
 from tests.sim.check_plans import watched_plans
 from tests.sim.check_wire import WireWatch
-from tests.sim.check_writes import check_reads, check_transactions, check_writes
+from tests.sim.check_writes import check_reads, check_repeats, check_transactions, check_writes
 from tests.sim.drawn import Drawn
 from tests.sim.workload import Workload
 
@@ -160,5 +160,7 @@ class _World:
         calm = [write for write in self._engine.applied if ".calm." not in write.key[0]]
         self.violations += self.workload.surprises
         self.violations += check_writes(self.workload.done, calm)
+        if self._drawn.options["ambiguous_writes"] == "raise":
+            self.violations += check_repeats(self.workload.done, calm)
         self.violations += check_reads(self.workload.done)
         self.violations += check_transactions(self.workload.done, self.hard)

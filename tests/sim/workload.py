@@ -99,6 +99,8 @@ class Workload:
             done.outcome = "refused"
         else:
             done.outcome = "unknown" if error.may_have_happened else "failed"
+            if isinstance(error, ConditionalCheckFailedException):
+                self.surprises.append(f"{done}: an attempt of its own may be why the condition fails")
         code = error.code if isinstance(error, ServiceError) else None
         if code not in {None, "ConditionalCheckFailedException", *TRANSIENT} and not self._drawn.faults.wrong_length:
             self.surprises.append(f"{done}")

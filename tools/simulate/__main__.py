@@ -1,4 +1,5 @@
-"""Run the simulation over many seeds, or one seed again: ``python tools/simulate --seeds 1000 --jobs 2``, ``--seed N``.
+"""Run the simulation over many seeds, or one seed again: ``python tools/simulate --seeds 1000 --jobs 2``, ``--seed N``;
+``--planted --seeds 150`` plants bugs one at a time, and looks for them with so many seeds each.
 
 Each seed draws a cluster, its faults, a client's options and a load; checkers judge what came of it (see
 ``docs/simulation.md``). The exit status tells whether anything was against the rules.
@@ -17,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from exploring import trials
+from hunting import hunt
 
 from tests.sim.drawn import Drawn
 from tests.sim.trial import Trial, run_trial
@@ -25,13 +27,16 @@ from tests.sim.trial import Trial, run_trial
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments say."""
     parser = argparse.ArgumentParser(prog="simulate", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=1000, help="how many seeds (1000)")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many seeds, for each planted bug too (1000)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--minutes", type=float, help="go on for so long, whatever --seeds says")
     parser.add_argument("--seed", type=int, help="run this one seed only, and show what it is")
     parser.add_argument("--trace", action="store_true", help="with --seed: print every event")
+    parser.add_argument("--planted", nargs="*", metavar="NAME", help="plant bugs, these or all, and see who notices")
     options = parser.parse_args(arguments)
+    if options.planted is not None:
+        return hunt(options.planted, options.seeds, options.jobs)
     logging.disable(logging.CRITICAL)  # that nodes go down is no news here
     if options.seed is not None:
         return replay(options.seed, trace=options.trace)
