@@ -19,6 +19,8 @@ How it is layered, from the top; imports point down:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from alternator_trio import _service_errors
 from alternator_trio import errors as _errors
 from alternator_trio._service_errors import *  # noqa: F403  # one class per error of the service model
@@ -29,11 +31,13 @@ from alternator_trio.content import RequestCompression
 from alternator_trio.credentials import Credentials, CredentialsProvider
 from alternator_trio.errors import *  # noqa: F403  # the whole tree: its __all__ is the list
 from alternator_trio.instruments import ClockSkewCorrected, Instrument, NodeStateChanged, ScopeChanged
-from alternator_trio.loading import load_config
 from alternator_trio.nodes import Node
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 from alternator_trio.tls import Tls
 from alternator_trio.transports import HttpxTransport
+
+if TYPE_CHECKING:
+    from alternator_trio.loading import load_config
 
 __all__ = [
     "AlternatorConfig",
@@ -61,3 +65,11 @@ __all__ = [
 ]
 __all__ += _service_errors.__all__  # pyright: ignore[reportUnsupportedDunderAll]
 __all__ += _errors.__all__  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name == "load_config":  # 2 ms to import, for applications that load their configuration
+        from alternator_trio.loading import load_config  # noqa: PLC0415
+
+        return load_config
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import base64
 import collections
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 import mmh3
 
@@ -43,8 +42,7 @@ _UPDATE_RETURN_VALUES: Final = frozenset({"ALL_OLD", "UPDATED_OLD", "ALL_NEW"})
 _NOTHING: Final[Mapping[str, object]] = {}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class NotAffine:
+class NotAffine(NamedTuple):
     """An ordinary plan.
 
     Attributes:
@@ -57,8 +55,7 @@ class NotAffine:
     doubted: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(NamedTuple):
     """A write of one item: the seeded plan of its partition key.
 
     Attributes:
@@ -70,8 +67,7 @@ class Keyed:
     table: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A batch with votes.
 
     Attributes:
@@ -83,8 +79,7 @@ class Batch:
     missing: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeyMissing:
+class KeyMissing(NamedTuple):
     """An ordinary plan, because the name of the partition key is not known: it is worth looking up.
 
     Attributes:
