@@ -29,6 +29,7 @@ from alternator_trio._request import Request
 from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio._transport.connection import Connection
+from alternator_trio.errors import ConnectionLostError
 from alternator_trio.instruments import Notifier
 from alternator_trio.routing import NodeHealth
 
@@ -44,6 +45,7 @@ INBOXES = 200
 KEYS = 64
 TABLE = "users"
 PLAIN = AlternatorConfig(seeds=["http://a"])
+LOST = ConnectionLostError("Connection reset by peer")
 AFFINE = AlternatorConfig(
     seeds=["http://a"], key_route_affinity=KeyRouteAffinity.any_write(partition_keys={TABLE: "id"})
 )
@@ -69,7 +71,7 @@ def steps(nodes: int, readers: trio.Nursery) -> list[tuple[Cost, Work]]:
         "round robin: plan, first pick": lambda: plain.plan_for(get).next_node(),
         "settling a success": lambda: healthy.answered(node, live, 200),
         "settling a success of a node in doubt": lambda: ailing.answered(node, watched, 200),
-        "settling a failure": lambda: healthy.failed(lease, live),
+        "settling a failure": lambda: healthy.failed(lease, live, LOST),
     }
     found: list[tuple[Cost, Work]] = [
         (Cost(name=name, nodes=nodes), partial(_timed, loop)) for name, loop in loops.items()
@@ -109,7 +111,7 @@ def _waking(live: LiveNodes, readers: trio.Nursery) -> Work:
         await trio.testing.wait_all_tasks_blocked()
         began = time.process_time_ns()
         for router in routers:
-            router.failed(lease, live)
+            router.failed(lease, live, LOST)
         us = (time.process_time_ns() - began) / 1e3 / INBOXES
         await trio.testing.wait_all_tasks_blocked()
         return us
