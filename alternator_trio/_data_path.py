@@ -246,10 +246,7 @@ class DataPath:
             if lease is None:
                 lease = await self._lease_elsewhere(request, plan, live, node)
                 now = trio.current_time()
-            node = request.begin_attempt(lease)
-            # Everything that is signed stands by now: body, compression, headers, address.
-            lines = self._lines(request, node) if request.has_lines else b""
-            wire_request = self._writer.post(node, request.fields, request.body, lines)
+            wire_request, node = self._begin_attempt(request, lease), lease.node
             try:
                 response = await self._transport.attempt(lease, wire_request, now, seconds, config.max_response_bytes)
             except (TransportError, DecodingError, ClientClosedError) as error:
@@ -286,6 +283,19 @@ class DataPath:
             metadata["RequestId"] = request_id.decode("latin-1")
         result["ResponseMetadata"] = metadata
         return result
+
+    def _begin_attempt(self, request: Request, lease: Connection) -> bytes:
+        """Head and body of an attempt on a lease, which goes back when they cannot be made: the clock may be absurd."""
+        wire_request = b""
+        try:
+            node = request.begin_attempt(lease)
+            # Everything that is signed stands by now: body, compression, headers, address.
+            lines = self._lines(request, node) if request.has_lines else b""
+            wire_request = self._writer.post(node, request.fields, request.body, lines)
+        finally:
+            if not wire_request:
+                self._pools.discard(lease)
+        return wire_request
 
     def _lines(self, request: Request, node: Node) -> bytes:
         """The header lines of one attempt: its signature for the node, and what AWS's SDKs say."""

@@ -250,3 +250,16 @@ def test_the_choices_are_named() -> None:
     """Another word is refused."""
     with pytest.raises(ConfigurationError, match="'yes' is none of verified-tls, always, never"):
         AlternatorConfig(seeds=["http://10.0.0.1:8000"], clock_skew_correction="yes")
+
+
+async def test_a_clock_that_cannot_be_signed_with_costs_no_connection() -> None:
+    """A year beyond every calendar is an error of this machine's, and the lease is free for the next operation."""
+    times = iter([1e18, NOON, NOON, NOON])
+    async with LocalCluster(nodes=1, credentials=SECRETS, clock=lambda: NOON) as cluster:
+        config = AlternatorConfig(seeds=cluster.seeds, credentials=ROLE, max_connections=1, discovery=False)
+        async with open_runtime(config, wall_clock=lambda: next(times)) as runtime:
+            client = Client(runtime)
+            with pytest.raises((OverflowError, ValueError, OSError)):
+                await client.list_tables()
+            assert client.statistics().connections_leased == 0
+            await client.list_tables()
