@@ -24,6 +24,7 @@ __all__ = ["PoolStatistics", "Pools"]
 
 _AT_ONCE: Final = -math.inf
 EVEN_OUT_INTERVAL: Final = 0.02  # seconds from one connection that is closed for another node's sake to the next
+SPARE_AFTER: Final = 1.0  # seconds idle after which a connection gives its slot to a node that has none
 
 
 class PoolStatistics(NamedTuple):
@@ -281,13 +282,26 @@ class Pools:
         return connection
 
     def _even_out(self, node: Node, now: float) -> bool:
-        """Where only the total bound is in the way, take an idle connection's slot from a node that has two more."""
+        """Where only the total bound is in the way, take an idle connection's slot.
+
+        From a node that has two more; or, for a node that has none, a slot that nobody has wanted for a while: the one
+        that asked a node outside of the ring for its list, for instance.
+        """
         if not self._capacity.is_exhausted or not self._capacity.has_room_at(node):
             return False
-        richest = max((other for other, idle in self._idle.items() if idle), key=self.connections_to, default=None)
-        if richest is None or not self._may_even_out(richest, node, now):
+        others = [other for other, idle in self._idle.items() if idle]
+        richest = max(others, key=self.connections_to, default=None)
+        if richest is None:
             return False
-        self._drop(self._idle[richest].popleft())
+        if self._may_even_out(richest, node, now):
+            self._drop(self._idle[richest].popleft())
+            return True
+        if self.connections_to(node):
+            return False
+        longest = min((self._idle[other] for other in others), key=lambda idle: idle[0].idle_since)
+        if now < longest[0].idle_since + SPARE_AFTER:
+            return False
+        self._drop(longest.popleft())
         return True
 
     def _may_even_out(self, richer: Node, poorer: Node, now: float) -> bool:

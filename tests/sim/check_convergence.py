@@ -20,7 +20,7 @@ CALM_SECONDS = 90.0
 CONVERGENCE_SECONDS = 120.0
 READS = 3
 WRITES = 5
-SPACING = 0.05  # more than what lies between two connections that are closed for other nodes' sake
+READING_SECONDS = 2.0  # more than the time for which a connection that nobody wants keeps others from a slot
 
 
 async def converge(client: Client, cluster: SimulatedCluster) -> Iterator[str]:
@@ -70,8 +70,9 @@ async def check_healthy(client: Client, cluster: SimulatedCluster, engine: Regis
     wrong: list[str] = []
     before = {node.name: len(node.requests) for node in cluster.nodes}
     try:
-        for _ in range(READS * len(client.nodes())):
-            await trio.sleep(SPACING)
+        reads = READS * len(client.nodes())
+        for _ in range(reads):
+            await trio.sleep(READING_SECONDS / reads)
             await client.get_item(TableName="plain", Key={"id": {"S": "k0"}})
         served = {
             node.address

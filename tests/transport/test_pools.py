@@ -6,10 +6,10 @@ import pytest
 import trio
 
 from alternator_trio._transport.connection import Connection, Ending
-from alternator_trio._transport.pools import EVEN_OUT_INTERVAL
+from alternator_trio._transport.pools import EVEN_OUT_INTERVAL, SPARE_AFTER
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ClientClosedError
-from tests.transport.pool_world import RING, A, B, C, PoolWorld
+from tests.transport.pool_world import RING, SEED, A, B, C, PoolWorld
 
 LATER = 0.01
 
@@ -287,6 +287,17 @@ async def test_slots_even_out_one_at_a_time():
     assert world.pools.take(B, EVEN_OUT_INTERVAL) is not None
 
 
+async def test_a_slot_that_nobody_has_wanted_goes_to_a_node_that_has_none():
+    """A connection that only asked another rack for its list does not keep a node of the ring from its first."""
+    world = PoolWorld(total=3)
+    await idle(world, SEED)
+    await idle(world, A, B, at=SPARE_AFTER / 2)
+    assert world.pools.take(C, SPARE_AFTER * 0.99) is None
+    assert world.pools.take(C, SPARE_AFTER) is not None
+    assert [world.pools.connections_to(node) for node in (SEED, A, B, C)] == [0, 1, 1, 1]
+    assert world.pools.take(C, SPARE_AFTER * 2) is None  # it has one
+
+
 async def test_leased_connections_are_never_taken_away():
     """However poor a node is, what is in use stays."""
     world = PoolWorld(total=3)
@@ -301,8 +312,8 @@ async def test_who_would_wait_takes_the_longest_idle_slot_instead():
     world = PoolWorld(total=2)
     lease = await world.lease(A)
     await idle(world, B)
-    world.pools.give_back(lease, 1.0)
-    assert world.pools.take(C, 1.0) is None
+    world.pools.give_back(lease, 0.5)
+    assert world.pools.take(C, 0.5) is None
     assert (await world.pools.wait(C)).node == C
     assert world.pools.used == 2
     assert [wire.node for wire in world.open_wires] == [A]
