@@ -8,7 +8,7 @@ How it is layered, from the top; imports point down:
 * ``cli``, ``testing``: the command, and what users test their own code with
 * ``client``: `open_alternator` and the operations
 * ``_runtime``: the composition root; ``_data_path``: one request's way over its attempts;
-  ``_router``: its plan; ``_authentication``: its signature
+  ``_router``: its plan; ``_authentication``: its signature; ``_node_questions``: what the client itself asks nodes
 * ``_actors``: NodeRegistry, Dispatcher, CredentialsKeeper, KeyResolver, Discovery; see ``_actors/messages.py``
 * ``_transport``: connections, pools, the HTTP exchange; ``_supervision``: the actor kit
 * ``_core``: decisions, ``_wire``: bytes; both without I/O, clock and randomness

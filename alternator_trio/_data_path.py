@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import random
-import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
@@ -22,6 +20,7 @@ from alternator_trio._authentication import Authenticator
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.query_plan import QueryPlan, RoundRobinPlan
 from alternator_trio._core.retry import QUOTA_TOKENS, RetryQuota, decide
+from alternator_trio._lifetime import Lifetime
 from alternator_trio._request import Request
 from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published, Reply, ask
@@ -31,7 +30,6 @@ from alternator_trio._wire.compression import compress
 from alternator_trio._wire.http_request import RequestWriter, sdk_lines
 from alternator_trio._wire.http_response import HttpResponse
 from alternator_trio._wire.json_body import encode_object
-from alternator_trio._wire.localnodes import MAX_LOCALNODES_BYTES, LocalNodes, parse_localnodes
 from alternator_trio._wire.replies import UnreadableReplyError, read_result
 from alternator_trio.config import AlternatorConfig, RetryPolicy
 from alternator_trio.errors import (
@@ -41,11 +39,9 @@ from alternator_trio.errors import (
     DiscoveryError,
     NoLiveNodesError,
     OperationTimeoutError,
-    ProtocolError,
     TransportError,
 )
 from alternator_trio.nodes import Node
-from alternator_trio.routing import RoutingScope
 
 __all__ = ["DataPath"]
 
@@ -67,6 +63,7 @@ class DataPath:
         self,
         config: AlternatorConfig,
         *,
+        lifetime: Lifetime,
         transport: Transport,
         live: Published[LiveNodes],
         router: Router,
@@ -79,6 +76,7 @@ class DataPath:
         wall_clock: Callable[[], float],
     ) -> None:
         self._config = config
+        self._lifetime = lifetime
         self._transport = transport
         self._pools = transport.pools
         self._live = live
@@ -91,23 +89,9 @@ class DataPath:
         self._rng = rng
         self._wall_clock = wall_clock
         self._once = dataclasses.replace(config, retry=RetryPolicy(max_attempts=1))
-        self._is_closed = False
-        self._closed = trio.Event()
-        self._pid = os.getpid()
-        self._thread = threading.get_ident()
         self.begun = 0
         self.retries = 0
         self.failed = 0
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the client's block has ended."""
-        return self._is_closed
-
-    def close(self) -> None:
-        """Turn away what comes from now on, and end what waits here."""
-        self._is_closed = True
-        self._closed.set()
 
     async def perform(
         self, operation: str, parameters: Mapping[str, object], config: AlternatorConfig | None = None
@@ -125,7 +109,7 @@ class DataPath:
         Raises:
             AlternatorError: See the tree in `alternator_trio.errors`.
         """
-        self.check_usable()
+        self._lifetime.check()
         self.begun += 1
         if config is None:
             config = self._config
@@ -152,32 +136,6 @@ class DataPath:
         """Like `perform`, with a single attempt: for callers that have retries of their own."""
         return await self.perform(operation, parameters, self._once)
 
-    async def ask_localnodes(self, node: Node, scope: RoutingScope, seconds: float) -> LocalNodes:
-        """Ask one node for the node list of a scope, over the same connections as everything else.
-
-        Raises:
-            AlternatorError: There is no usable answer.
-        """
-        response = await self._get_localnodes(node, scope, seconds)
-        try:
-            return parse_localnodes(response.body)
-        except ValueError as error:
-            raise DecodingError(f"not a node list: {error}", node=node.endpoint) from error
-
-    async def probe(self, node: Node, seconds: float) -> None:
-        """Ask one node whether it is well: whether it answers ``/localnodes`` with 200, whatever it lists.
-
-        Raises:
-            PoolTimeoutError: There was no connection to ask on.
-            TransportError: It does not answer so.
-        """
-        await self._get_localnodes(node, RoutingScope.cluster(), seconds)
-
-    def keep_only(self, nodes: Collection[Node]) -> None:
-        """Forget nodes that left."""
-        self._writer.keep_only(nodes)
-        self._authenticator.keep_only(nodes)
-
     async def refresh(self, spacing: float = 0.0) -> LiveNodes:
         """Join the refresh in flight, or begin one, and return the node list that it leads to.
 
@@ -187,7 +145,7 @@ class DataPath:
         Raises:
             DiscoveryError: No candidate gave a usable node list.
         """
-        self.check_usable()
+        self._lifetime.check()
         if not self._config.discovery:
             await trio.lowlevel.checkpoint()
             return self._live.value
@@ -197,33 +155,7 @@ class DataPath:
 
         return await ask(self._discovery, wanted)
 
-    def check_usable(self) -> None:
-        """Raise `ClientClosedError` after the block's end, after a fork, and in another Trio run."""
-        # Asked for every operation: all three at once, and only then which one it was. A client's Trio run owns its
-        # thread, and another run in the same thread begins after the block has ended.
-        if self._is_closed or os.getpid() != self._pid or threading.get_ident() != self._thread:
-            raise self._refusal()
-
     # Below: the parts of the above.
-
-    def _refusal(self) -> ClientClosedError:
-        if self._is_closed:
-            return ClientClosedError("the client's block has ended")
-        if os.getpid() != self._pid:
-            return ClientClosedError("the client was opened before a fork; open one in this process")
-        return ClientClosedError("the client belongs to another Trio run")
-
-    async def _get_localnodes(self, node: Node, scope: RoutingScope, seconds: float) -> HttpResponse:
-        now = trio.current_time()
-        lease = self._pools.take(node, now)
-        if lease is None:
-            lease = await self._pools.wait(node)
-            now = trio.current_time()
-        wire_request = self._writer.localnodes(node, scope)
-        response = await self._transport.attempt(lease, wire_request, now, seconds, MAX_LOCALNODES_BYTES)
-        if response.status != _OK:
-            raise ProtocolError(f"status {response.status}", node=node.endpoint)
-        return response
 
     async def _run(self, request: Request) -> dict[str, object]:
         config = request.config
@@ -382,5 +314,5 @@ class DataPath:
         if not seconds:
             return
         with trio.move_on_after(seconds):
-            await self._closed.wait()
+            await self._lifetime.until_over()
             raise ClientClosedError("the client was closed")

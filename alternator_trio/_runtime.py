@@ -37,6 +37,8 @@ from alternator_trio._authentication import Authenticator
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.retry import RetryQuota
 from alternator_trio._data_path import DataPath
+from alternator_trio._lifetime import Lifetime
+from alternator_trio._node_questions import NodeQuestions
 from alternator_trio._router import Router
 from alternator_trio._routing_check import RoutingCheck, check_routing
 from alternator_trio._supervision import (
@@ -128,10 +130,23 @@ class Runtime:
         )
         self._over_httpx = None if config.transport == "native" else _over_httpx(config, self.pools)
         self.quota = RetryQuota()
+        transport = self._over_httpx or NativeTransport(
+            self.pools, dial or TcpDialer(config.connect_timeout, contexts_for(config))
+        )
+        self._writer = RequestWriter(user_agent_text(config.user_agent))
+        self.questions = NodeQuestions(transport, self._writer)
+        self._authenticator = Authenticator(
+            config,
+            held=self.credentials,
+            keeper=self.credentials_inbox,
+            notifier=self._notifier,
+            wall_clock=wall_clock,
+        )
+        self.lifetime = Lifetime()
         self.data_path = DataPath(
             config,
-            transport=self._over_httpx
-            or NativeTransport(self.pools, dial or TcpDialer(config.connect_timeout, contexts_for(config))),
+            lifetime=self.lifetime,
+            transport=transport,
             live=self.live,
             router=Router(
                 config,
@@ -141,16 +156,10 @@ class Runtime:
                 keys=self.keys_inbox,
                 rng=rng,
             ),
-            authenticator=Authenticator(
-                config,
-                held=self.credentials,
-                keeper=self.credentials_inbox,
-                notifier=self._notifier,
-                wall_clock=wall_clock,
-            ),
+            authenticator=self._authenticator,
             activity_from=self._activity_from,
             discovery=self.discovery_inbox,
-            writer=RequestWriter(user_agent_text(config.user_agent)),
+            writer=self._writer,
             quota=self.quota,
             rng=rng,
             wall_clock=wall_clock,
@@ -160,7 +169,7 @@ class Runtime:
 
     async def partition_key(self, table: str) -> str:
         """The name of a table's partition key: the user's own, one found out before, or one looked up now."""
-        self.data_path.check_usable()
+        self.lifetime.check()
         name = self.key_names.value.names.get(table)
         if name is not None:
             await trio.lowlevel.checkpoint()
@@ -176,19 +185,19 @@ class Runtime:
 
     def clear_partition_key(self, table: str) -> None:
         """Forget what was found out about a table's key, and end its cooldown. A name that the user gave stays."""
-        self.data_path.check_usable()
+        self.lifetime.check()
         self.keys_inbox.tell(TableChanged(table=table))
 
     async def check_routing(self) -> RoutingCheck:
         """Whether the cluster knows the datacenter and rack of the preferred scope."""
-        self.data_path.check_usable()
+        self.lifetime.check()
         live = self.live.value
         candidates = dict.fromkeys((*live.eligible, *live.ring, *self.config.seed_nodes))
-        return await check_routing(self._chain[0], tuple(candidates), self.data_path.ask_localnodes)
+        return await check_routing(self._chain[0], tuple(candidates), self.questions.ask_localnodes)
 
     def close(self) -> None:
         """End what goes on outside the block, at once and without waiting for the network."""
-        self.data_path.close()
+        self.lifetime.end()
         self.pools.close()
         if self._over_httpx is not None:
             self._over_httpx.close()
@@ -223,8 +232,8 @@ class Runtime:
             self.registry_inbox,
             live=self.live,
             activity_from=self._activity_from,
-            ask=self.data_path.ask_localnodes,
-            probe=self.data_path.probe,
+            ask=self.questions.ask_localnodes,
+            probe=self.questions.probe,
             seeds=self.config.seed_nodes,
             active_interval=self.config.active_interval,
             idle_interval=self.config.idle_interval,
@@ -261,7 +270,9 @@ class Runtime:
         )
 
     def _forget(self, live: LiveNodes) -> None:
-        self.data_path.keep_only({*live.known, *self.config.seed_nodes})
+        kept = {*live.known, *self.config.seed_nodes}
+        self._writer.keep_only(kept)
+        self._authenticator.keep_only(kept)
 
     async def _describe_table(self, table: str) -> Mapping[str, object]:
         return await self.data_path.perform_once("DescribeTable", {"TableName": table})

@@ -220,7 +220,7 @@ class Client(Operations):
         return self._runtime.data_path.perform(operation, parameters, self._config)
 
     def __repr__(self) -> str:
-        state = "closed" if self._runtime.data_path.is_closed else f"{self.routing_scope}, {len(self.nodes())} node(s)"
+        state = "closed" if self._runtime.lifetime.is_over else f"{self.routing_scope}, {len(self.nodes())} node(s)"
         return f"<alternator_trio.Client: {state}>"
 
 

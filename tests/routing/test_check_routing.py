@@ -49,7 +49,7 @@ async def test_a_server_that_ignores_the_parameters_is_seen(autojump_clock, node
 async def check_among_seeds(client, scope):
     """The check with no refresh beside it. (A client that does not discover refuses to be given a scope.)"""
     runtime = client._runtime
-    return await check_routing(scope, runtime.config.seed_nodes, runtime.data_path.ask_localnodes)
+    return await check_routing(scope, runtime.config.seed_nodes, runtime.questions.ask_localnodes)
 
 
 async def test_it_asks_one_node_three_times(autojump_clock, nodes):
