@@ -1,8 +1,9 @@
-"""The chaos tool's modules stand beside its program, as for ``python tools/chaos``."""
+"""The chaos tool's modules stand beside its program, and what tools have in common beside them."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "chaos"))
+TOOLS = Path(__file__).parents[2] / "tools"
+sys.path[:0] = [str(TOOLS / "chaos"), str(TOOLS)]

@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
+
+sys.path.append(str(Path(__file__).parents[1]))  # what tools have in common
+
 from chaos_picture import draw
 from chaos_report import report
 from chaos_run import Choices, run

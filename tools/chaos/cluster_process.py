@@ -1,25 +1,22 @@
 """The cluster and the proxy in front of it, in a process of their own: ``cluster_process.py TOPOLOGY CREDENTIALS``.
 
-Rules: the first line of stdout says where the nodes are, through the proxy; every order is one line of stdin, carried
-out in full before its answer leaves; every answer says when that was (``time.monotonic``, which all processes of a
-machine share) and what the proxy has counted. It ends with its stdin. The store is in this process, not in the
-clients', whose memory is watched.
+Rules: the nodes are where the proxy has them; every answer says what the proxy has counted. The store is in this
+process, not in the clients', whose memory is watched.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import trio
+from apart.taking_orders import take_orders
 
 from alternator_trio.testing import Answer, Close, CountingProxy, Hang, LocalCluster, Reset, Shed, Truncate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from alternator_trio.testing import LocalNode
 
@@ -127,17 +124,18 @@ async def main(topology: Mapping[str, Mapping[str, int]], credentials: Mapping[s
     async with (
         LocalCluster(topology=topology, credentials=credentials, record_requests=False) as cluster,
         CountingProxy(cluster.seeds) as proxy,
-        trio.lowlevel.FdStream(os.dup(0)) as orders,
     ):
         world = World(cluster, proxy)
-        places = [f"{node.datacenter}/{node.rack}" for node in cluster.nodes]
-        _say({"nodes": [{"url": url, "rack": rack} for url, rack in zip(proxy.seeds, places, strict=True)]})
-        async for line in _lines(orders):
-            _obey(world, json.loads(line))
-            _say(
-                {"at": time.monotonic(), "connects": proxy.connects, "disconnects": proxy.disconnects}
-                | {"open_at_nodes": sum(node.open_connections for node in cluster.nodes)}
-            )
+
+        def carry_out(order: Mapping[str, Any]) -> Mapping[str, object]:
+            _obey(world, order)
+            return {
+                "connects": proxy.connects,
+                "disconnects": proxy.disconnects,
+                "open_at_nodes": sum(node.open_connections for node in cluster.nodes),
+            }
+
+        await take_orders(cluster.nodes, proxy.seeds, carry_out)
 
 
 def _obey(world: World, order: Mapping[str, Any]) -> None:
@@ -152,19 +150,6 @@ def _obey(world: World, order: Mapping[str, Any]) -> None:
             pass
         case other:
             raise ValueError(f"no such order: {other!r}")
-
-
-async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    rest = b""
-    async for data in stream:
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            yield line
-
-
-def _say(answer: object) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -16,13 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import trio
+from rich.console import Console
+
+sys.path.append(str(Path(__file__).parents[1]))  # what tools have in common
+
 import racks
 import sick
-import trio
 from cluster_process import LISTED_FOR
 from picture import draw
 from report import cost_table, findings_table
-from rich.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,25 +1,19 @@
-"""The cluster in a process of its own: ``cluster_process.py TOPOLOGY``, ordered about by JSON lines.
-
-Rules: the first line of stdout says which nodes there are; every order is one line of stdin, carried out in full before
-its answer leaves, and the answer says when that was (``time.monotonic``, which all processes of a machine share). The
-cluster ends with its stdin. It is a process of its own so that the client has an event loop, and a core, to itself.
-"""
+"""The cluster in a process of its own: ``cluster_process.py TOPOLOGY``; the client has an event loop to itself."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
+from apart.taking_orders import take_orders
 
 from alternator_trio.testing import Answer, LocalCluster, Reset
 from alternator_trio.testing.faults import LOCALNODES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from alternator_trio.testing import Fault, LocalNode
 
@@ -53,27 +47,13 @@ ORDERS: Mapping[str, Callable[[LocalNode], None]] = {
 async def main(topology: Mapping[str, Mapping[str, int]]) -> None:
     """Run until stdin ends."""
     async with LocalCluster(topology=topology, record_requests=False) as cluster:
-        _say({"nodes": [{"url": node.url, "rack": f"{node.datacenter}/{node.rack}"} for node in cluster.nodes]})
-        async with trio.lowlevel.FdStream(os.dup(0)) as orders:
-            async for line in _lines(orders):
-                order = json.loads(line)
-                for number in order["nodes"]:
-                    ORDERS[order["do"]](cluster.nodes[number])
-                _say({"at": time.monotonic()})
 
+        def carry_out(order: Mapping[str, Any]) -> Mapping[str, object]:
+            for number in order["nodes"]:
+                ORDERS[order["do"]](cluster.nodes[number])
+            return {}
 
-async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    """Give whole lines; the last one has its end, too."""
-    rest = b""
-    async for data in stream:
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            yield line
-
-
-def _say(answer: object) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+        await take_orders(cluster.nodes, cluster.seeds, carry_out)
 
 
 if __name__ == "__main__":

@@ -95,9 +95,9 @@ async def run(scenario: Scenario, *, in_flight: int) -> Findings:
                 began = time.monotonic()
                 nursery.start_soon(keep_calling, client, log, in_flight)
                 await _sleep_until(began + scenario.lost_at)
-                lost_at = await cluster.order(scenario.order, lost)
+                lost_at = await cluster.do(scenario.order, lost)
                 await _sleep_until(began + scenario.back_at)
-                back_at = await cluster.order("start", lost)
+                back_at = await cluster.do("start", lost)
                 await _sleep_until(began + scenario.end_at)
                 nursery.cancel_scope.cancel()
             retries = client.statistics().retries

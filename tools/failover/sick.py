@@ -140,7 +140,7 @@ async def run(
 async def _begin(cluster: RemoteCluster, sickness: Sickness) -> float:
     if sickness.order is None:
         return time.monotonic()
-    return await cluster.order(sickness.order, cluster.nodes[1:2])
+    return await cluster.do(sickness.order, cluster.nodes[1:2])
 
 
 def _share(done: Sequence[Done], node: str) -> float:
