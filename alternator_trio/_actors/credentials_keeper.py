@@ -9,7 +9,6 @@ wait the provider is called again, a few times. What a provider raises is told b
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import inspect
 import logging
@@ -42,8 +41,7 @@ _logger: Final = logging.getLogger("alternator_trio")
 _Replies: TypeAlias = tuple[Reply[Credentials], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """A call of a provider that is running.
 
     Attributes:
@@ -55,8 +53,7 @@ class Call:
     crashes: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """What is known of one provider. Times are Trio's.
 
     Attributes:
@@ -85,7 +82,7 @@ class Account:
         if self.held is None:
             return None
         ask_at = math.inf if self.call is not None else max(self.held.ask_at, self.call_from)
-        return dataclasses.replace(self.held, ask_at=ask_at)
+        return self.held._replace(ask_at=ask_at)
 
 
 _State: TypeAlias = Mapping[CredentialsProvider, Account]
@@ -159,7 +156,7 @@ class CredentialsKeeper(Actor[_State, CredentialsMessage, _Action]):
                 continue
             replies, crashes = account.call.replies, account.call.crashes + 1
             call = Call(replies=replies, crashes=crashes) if replies and crashes < MAX_CRASHES else None
-            accounts[provider] = dataclasses.replace(account, call=call)
+            accounts[provider] = account._replace(call=call)
             if call is not None:
                 actions.append(_Ask(provider))
             else:
@@ -264,7 +261,7 @@ def _refused(state: _State, message: CredentialsRefused, now: float) -> _Decisio
     if account.call is None:
         if now < max(account.doubt_from, account.call_from):
             return state, (_Answer(replies, message.credentials),)
-        account = dataclasses.replace(account, doubt_from=now + REJECTIONS_APART)
+        account = account._replace(doubt_from=now + REJECTIONS_APART)
     return _joined(state, provider, account, replies)
 
 
@@ -279,9 +276,7 @@ def _called(
         others = {known: theirs for known, theirs in state.items() if known != provider}
         return {**others, provider: account}, (_Publish(), _Answer(replies, credentials))
     failures = before.failures + 1
-    account = dataclasses.replace(
-        before, call=None, failures=failures, error=result, call_from=now + cooldown(failures)
-    )
+    account = before._replace(call=None, failures=failures, error=result, call_from=now + cooldown(failures))
     usable = account.usable(now)
     warnings = (_Warn(result, usable),) if usable is not None and failures == 1 else ()
     return {**state, provider: account}, (_Publish(), *warnings, _Refuse(replies, result))
@@ -303,9 +298,9 @@ def _joined(state: _State, provider: CredentialsProvider, account: Account, repl
     """With those that wait added to the call in flight, or to one that begins now."""
     call = account.call
     if call is not None:
-        call = dataclasses.replace(call, replies=call.replies + replies)
-        return {**state, provider: dataclasses.replace(account, call=call)}, ()
-    account = dataclasses.replace(account, call=Call(replies=replies))
+        call = call._replace(replies=call.replies + replies)
+        return {**state, provider: account._replace(call=call)}, ()
+    account = account._replace(call=Call(replies=replies))
     return {**state, provider: account}, (_Publish(), _Ask(provider))
 
 

@@ -6,7 +6,6 @@ that are overdue, connections that were idle for too long, nodes that left. A re
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
@@ -21,8 +20,7 @@ from alternator_trio.nodes import Node
 __all__ = ["Dispatcher", "DispatcherState"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class DispatcherState:
+class DispatcherState(NamedTuple):
     """What the Dispatcher knows beside its pools.
 
     Attributes:

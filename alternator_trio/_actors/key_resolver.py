@@ -36,8 +36,7 @@ DescribeTable: TypeAlias = Callable[[str], Awaitable[Mapping[str, object]]]
 """Asks the cluster once about a table, and returns DescribeTable's answer; raises `AlternatorError`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
+class Lookup(NamedTuple):
     """A lookup that is running.
 
     Attributes:
@@ -194,7 +193,7 @@ def _wanted(state: KeyResolverState, table: str, replies: tuple[Reply[str], ...]
         return state, (_Answer(replies, name),)
     lookup = state.lookups.get(table)
     if lookup is not None:
-        return _with_lookup(state, table, dataclasses.replace(lookup, replies=lookup.replies + replies)), ()
+        return _with_lookup(state, table, lookup._replace(replies=lookup.replies + replies)), ()
     cooldown = state.known.cooldown_of(table, now)
     if cooldown is not None:
         return state, (_Refuse(replies, cooldown.error),)
@@ -226,7 +225,7 @@ def _changed(state: KeyResolverState, table: str) -> _Decision:
     state = dataclasses.replace(state, known=state.known.without(table))
     lookup = state.lookups.get(table)
     if lookup is not None:
-        state = _with_lookup(state, table, dataclasses.replace(lookup, is_stale=True))
+        state = _with_lookup(state, table, lookup._replace(is_stale=True))
     return state, (_Publish(),)
 
 

@@ -313,7 +313,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         if not due:
             return dataclasses.replace(state, probe_at=probe_at), ()
         forgotten_at = now + FORGOTTEN_AFTER
-        in_flight = {node: dataclasses.replace(state.probings[node], in_flight_until=forgotten_at) for node in due}
+        in_flight = {node: state.probings[node]._replace(in_flight_until=forgotten_at) for node in due}
         state = dataclasses.replace(
             state, probings={**state.probings, **in_flight}, probe_at=min(probe_at, forgotten_at)
         )

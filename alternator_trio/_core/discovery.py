@@ -9,9 +9,8 @@ that gave it and those that it lists, and the answers are united. Total failure 
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from alternator_trio.nodes import Node
 
@@ -21,8 +20,7 @@ MAX_CONTACTS: Final = 16
 _EMPTY: Final = "an empty node list"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeAnswer:
+class ScopeAnswer(NamedTuple):
     """What one scope's nodes are.
 
     Attributes:
@@ -34,8 +32,7 @@ class ScopeAnswer:
     nodes: tuple[Node, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshResult:
+class RefreshResult(NamedTuple):
     """What a refresh has found.
 
     Attributes:

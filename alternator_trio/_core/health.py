@@ -23,10 +23,9 @@ counts of one that has just had a success.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from alternator_trio.routing import NodeHealth
 
@@ -59,8 +58,7 @@ class NodeState(enum.Enum):
     """Never."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """What is held of one node.
 
     Attributes:
@@ -103,7 +101,7 @@ def after_traffic_failure(standing: Standing, health: NodeHealth, count: int = 1
     threshold = health.active_failure if standing.state is NodeState.ACTIVE else health.quarantine_failure
     failures = standing.failures + count
     if failures < threshold:
-        return dataclasses.replace(standing, failures=failures, successes=0)
+        return standing._replace(failures=failures, successes=0)
     # Observations after the one that takes the node down find it down, and are ignored.
     return Standing(
         state=NodeState.DOWN, failures=max(threshold, standing.failures + 1), generation=standing.generation + 1
@@ -127,7 +125,7 @@ def after_traffic_success(standing: Standing, health: NodeHealth, count: int = 1
     successes = standing.successes + count
     if standing.state is NodeState.ACTIVE or successes >= health.quarantine_promotion:
         return active(health, generation=standing.generation)
-    return dataclasses.replace(standing, failures=0, successes=successes)
+    return standing._replace(failures=0, successes=successes)
 
 
 def after_probe_success(standing: Standing, health: NodeHealth) -> Standing:
@@ -140,7 +138,7 @@ def after_probe_success(standing: Standing, health: NodeHealth) -> Standing:
         case NodeState.DOWN:
             successes = standing.successes + 1
             if successes < health.down_recovery:
-                return dataclasses.replace(standing, successes=successes)
+                return standing._replace(successes=successes)
             return Standing(state=NodeState.QUARANTINED, generation=standing.generation)
         case _:
             assert_never(standing.state)
@@ -150,7 +148,7 @@ def after_probe_failure(standing: Standing, health: NodeHealth) -> Standing:
     """The standing after a probe that was not answered with 200."""
     del health  # no threshold is involved; all transitions are called alike
     if standing.state is NodeState.DOWN and standing.successes:
-        return dataclasses.replace(standing, successes=0)
+        return standing._replace(successes=0)
     return standing
 
 

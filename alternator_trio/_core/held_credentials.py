@@ -8,9 +8,8 @@ margins are a part of the time that they hold for.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from alternator_trio.credentials import Credentials
 
@@ -23,8 +22,7 @@ _LONGEST_COOLDOWN: Final = 60.0
 REJECTIONS_APART: Final = 10.0  # seconds between two calls of a provider because nodes refuse what it gave
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HeldCredentials:
+class HeldCredentials(NamedTuple):
     """Credentials and their times, by Trio's clock.
 
     Attributes:

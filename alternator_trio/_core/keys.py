@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping
-from typing import Final, Self, TypeVar, cast
+from typing import Final, NamedTuple, Self, TypeVar, cast
 
 from alternator_trio.errors import AlternatorError, EncodingError, ServiceError
 
@@ -85,8 +85,7 @@ def _hash_key_name(element: object) -> str | None:
             return None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Cooldown:
+class Cooldown(NamedTuple):
     """The silence after a permanent failure.
 
     Attributes:

@@ -7,10 +7,9 @@ nothing is heard any more is forgotten after a while.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from alternator_trio._core.health import NodeState, Standing, probe_delay
 from alternator_trio.nodes import Node
@@ -23,8 +22,7 @@ FORGOTTEN_AFTER: Final = 60.0  # seconds; a queue of probes at 5 s each is short
 MADE_LATER: Final = 0.25  # seconds after a probe that could not be made
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Probing:
+class Probing(NamedTuple):
     """One node's probes.
 
     Attributes:
@@ -43,7 +41,7 @@ class Probing:
     def settled(self, now: float, *, succeeded: bool | None) -> Probing:
         """After a probe; None: it was not made."""
         if succeeded is None:
-            return dataclasses.replace(self, in_flight_until=now + MADE_LATER)
+            return self._replace(in_flight_until=now + MADE_LATER)
         alike = (self.streak > 0) is succeeded and self.streak != 0
         step = 1 if succeeded else -1
         return Probing(since=now, streak=self.streak + step if alike else step)

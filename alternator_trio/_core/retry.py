@@ -10,9 +10,8 @@ is waited, up to the longest pause of the policy, and some of the usual pause on
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from alternator_trio._core.randomness import Randomness
 from alternator_trio.config import RetryPolicy
@@ -85,8 +84,7 @@ def failure_of(code: str, status: int) -> Failure:
     return Failure.FINAL if _REDIRECTION <= status < _SERVER_ERROR else Failure.UNCLEAR
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(NamedTuple):
     """Where a request stands after a failed attempt.
 
     Attributes:
@@ -106,8 +104,7 @@ class Situation:
     asked_delay: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(NamedTuple):
     """Try again.
 
     Attributes:

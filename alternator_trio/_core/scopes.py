@@ -7,8 +7,8 @@ nodes is active, not when it is merely listed. With no usable scope left the lis
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from alternator_trio._core.discovery import ScopeAnswer
 from alternator_trio._core.health import NodeState, Standing
@@ -19,8 +19,7 @@ from alternator_trio.routing import RoutingScope
 __all__ = ["ScopeList", "choose", "snapshot", "with_answers"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeList:
+class ScopeList(NamedTuple):
     """What is known of one scope.
 
     Attributes:
@@ -38,9 +37,7 @@ def with_answers(lists: Sequence[ScopeList], answers: Iterable[ScopeAnswer]) -> 
     for answer in answers:
         old = changed[answer.position]
         changed[answer.position] = (
-            ScopeList(nodes=tuple(sorted(set(answer.nodes))))
-            if answer.nodes
-            else dataclasses.replace(old, is_empty=True)
+            ScopeList(nodes=tuple(sorted(set(answer.nodes)))) if answer.nodes else old._replace(is_empty=True)
         )
     return tuple(changed)
 

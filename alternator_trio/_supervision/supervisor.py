@@ -7,9 +7,8 @@ again from its last good state, or, past its intensity, given up with `Intensity
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar, assert_never, cast
+from typing import NamedTuple, TypeAlias, TypeVar, assert_never, cast
 
 import trio
 
@@ -24,16 +23,14 @@ M = TypeVar("M", bound=Message)
 A = TypeVar("A")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RestartForever:
+class RestartForever(NamedTuple):
     """Run it again after ``first_delay`` seconds, doubling to ``max_delay``; a run that outlasts that starts afresh."""
 
     first_delay: float = 0.1
     max_delay: float = 30.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RestartLimited:
+class RestartLimited(NamedTuple):
     """Run it again at once, but not more than ``intensity`` times within ``period`` seconds."""
 
     intensity: int = 5
@@ -43,8 +40,7 @@ class RestartLimited:
 RestartPolicy: TypeAlias = RestartForever | RestartLimited
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CrashReport:
+class CrashReport(NamedTuple):
     """One crash: who, on which message, why, and seconds until it runs again (None: never)."""
 
     actor: str

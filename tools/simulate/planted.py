@@ -268,8 +268,8 @@ PLANTED = (
         name="empty-list",
         what="an empty list replaces a good one",
         module=_SCOPES,
-        old="            if answer.nodes\n            else dataclasses.replace(old, is_empty=True)\n",
-        new="            if answer.nodes\n            else dataclasses.replace(old, nodes=(), is_empty=True)\n",
+        old=" if answer.nodes else old._replace(is_empty=True)\n",
+        new=" if answer.nodes else old._replace(nodes=(), is_empty=True)\n",
         tests="tests/core/test_scopes.py",
     ),
     Bug(
