@@ -10,7 +10,6 @@ that died with it.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import logging
 import math
@@ -66,8 +65,7 @@ Translate: TypeAlias = Callable[[str], str]
 """From the host that a node lists to the one that is dialled."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoveryState:
+class DiscoveryState(NamedTuple):
     """Where discovery stands.
 
     Attributes:
@@ -87,8 +85,8 @@ class DiscoveryState:
     contacts: tuple[Node, ...] = ()
     waiting: tuple[Reply[LiveNodes], ...] = ()
     is_failing: bool = False
-    probing: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
-    queued: Mapping[Node, ProbeWanted] = dataclasses.field(default_factory=dict[Node, ProbeWanted])
+    probing: Mapping[Node, ProbeWanted] = {}
+    queued: Mapping[Node, ProbeWanted] = {}
 
 
 class _Begin(NamedTuple):
@@ -179,7 +177,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
     ) -> tuple[DiscoveryState, Sequence[_Action]]:
         match message:
             case RefreshWanted(replies=replies, spacing=spacing):
-                state = dataclasses.replace(state, waiting=state.waiting + replies)
+                state = state._replace(waiting=state.waiting + replies)
                 return self._begin_at(state, state.began + spacing, now)
             case Activity():
                 return self._begin_at(state, state.began + self._active_interval, now)
@@ -197,7 +195,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
     def recovered(self, state: DiscoveryState, now: float) -> tuple[DiscoveryState, Sequence[_Action]]:
         lost = (*state.probing.values(), *state.queued.values())
-        state = dataclasses.replace(state, refreshing=False, probing={}, queued={})
+        state = state._replace(refreshing=False, probing={}, queued={})
         state, actions = self._begin_at(state, now, now)
         return state, (*(_TellProbe(_unmade(wanted)) for wanted in lost), *actions)
 
@@ -223,7 +221,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
     def abandon(self, error: Exception) -> None:
         """Settle who waits: there will be no refresh any more."""
-        waiting, self.state = self.state.waiting, dataclasses.replace(self.state, waiting=())
+        waiting, self.state = self.state.waiting, self.state._replace(waiting=())
         for reply in waiting:
             reply.fail(error)
 
@@ -231,16 +229,15 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         if state.refreshing:
             return state, ()
         if when > now:
-            return dataclasses.replace(state, next_at=min(state.next_at, when)), ()
-        state = dataclasses.replace(state, refreshing=True, began=now, next_at=math.inf)
+            return state._replace(next_at=min(state.next_at, when)), ()
+        state = state._replace(refreshing=True, began=now, next_at=math.inf)
         return state, (_WantActivityFrom(math.inf), _Begin(state.contacts))
 
     def _finish(self, state: DiscoveryState, result: RefreshResult) -> tuple[DiscoveryState, Sequence[_Action]]:
         found = any(answer.nodes for answer in result.answers)
         log = () if found is not state.is_failing else (_Log(found, self._reasons(result)),)
         actions = (_Report(result, state.waiting), _WantActivityFrom(state.began + self._active_interval), *log)
-        state = dataclasses.replace(
-            state,
+        state = state._replace(
             refreshing=False,
             next_at=state.began + self._idle_interval,
             contacts=result.contacts or state.contacts,
@@ -256,17 +253,17 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
             case ProbeWanted(node=node):
                 if node in state.probing or node in state.queued:
                     return state, ()
-                return self._begin_probes(dataclasses.replace(state, queued={**state.queued, node: message}))
+                return self._begin_probes(state._replace(queued={**state.queued, node: message}))
             case ProbeFinished(settled=settled):
                 probing = {node: wanted for node, wanted in state.probing.items() if node != settled.node}
-                state, probes = self._begin_probes(dataclasses.replace(state, probing=probing))
+                state, probes = self._begin_probes(state._replace(probing=probing))
                 return state, (_TellProbe(settled), *probes)
 
     def _begin_probes(self, state: DiscoveryState) -> tuple[DiscoveryState, Sequence[_Action]]:
         free = self._probe_concurrency - len(state.probing)
         begun = dict(itertools.islice(state.queued.items(), free))
         queued = dict(itertools.islice(state.queued.items(), len(begun), None))
-        state = dataclasses.replace(state, probing={**state.probing, **begun}, queued=queued)
+        state = state._replace(probing={**state.probing, **begun}, queued=queued)
         return state, [_Probe(wanted) for wanted in begun.values()]
 
     def _report(self, result: RefreshResult, replies: tuple[Reply[LiveNodes], ...]) -> None:

@@ -8,7 +8,6 @@ waits is looked up for again. Nobody is left waiting: a lookup ends, however oft
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias, assert_never
@@ -52,12 +51,11 @@ class Lookup(NamedTuple):
     crashes: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KeyResolverState:
+class KeyResolverState(NamedTuple):
     """What the resolver knows, and the tables that it is looking up."""
 
-    known: KnownKeys = dataclasses.field(default_factory=KnownKeys)
-    lookups: Mapping[str, Lookup] = dataclasses.field(default_factory=dict[str, Lookup])
+    known: KnownKeys = KnownKeys()
+    lookups: Mapping[str, Lookup] = {}
 
 
 class _LookUp(NamedTuple):
@@ -132,7 +130,7 @@ class KeyResolver(Actor[KeyResolverState, KeyResolverMessage, _Action]):
             else:
                 error = AlternatorError(f"the lookup of {table!r} crashed {crashes} times")
                 actions.append(_Refuse(lookup.replies, error))
-        return dataclasses.replace(state, lookups=lookups), (_Publish(), *actions)
+        return state._replace(lookups=lookups), (_Publish(), *actions)
 
     def perform(self, action: _Action, children: Children[KeyResolverMessage]) -> None:
         match action:
@@ -151,7 +149,7 @@ class KeyResolver(Actor[KeyResolverState, KeyResolverMessage, _Action]):
 
     def abandon(self, error: Exception) -> None:
         """Settle who waits: there will be no answer any more."""
-        lookups, self.state = self.state.lookups, dataclasses.replace(self.state, lookups={})
+        lookups, self.state = self.state.lookups, self.state._replace(lookups={})
         self._publish()
         for lookup in lookups.values():
             for reply in lookup.replies:
@@ -214,15 +212,15 @@ def _finished(state: KeyResolverState, message: LookupFinished, now: float) -> _
     if message.name is not None:
         confirmed_at = now if message.name == lookup.doubted else None
         known = known.with_name(table, message.name, confirmed_at=confirmed_at)
-        return dataclasses.replace(ended, known=known), (_Publish(), _Answer(lookup.replies, message.name))
+        return ended._replace(known=known), (_Publish(), _Answer(lookup.replies, message.name))
     error = message.error or AlternatorError(f"the lookup of {table!r} came to nothing")
     if message.is_permanent:
-        ended = dataclasses.replace(ended, known=known.with_cooldown(table, error, now))
+        ended = ended._replace(known=known.with_cooldown(table, error, now))
     return ended, (_Publish(), _Refuse(lookup.replies, error))
 
 
 def _changed(state: KeyResolverState, table: str) -> _Decision:
-    state = dataclasses.replace(state, known=state.known.without(table))
+    state = state._replace(known=state.known.without(table))
     lookup = state.lookups.get(table)
     if lookup is not None:
         state = _with_lookup(state, table, lookup._replace(is_stale=True))
@@ -234,9 +232,9 @@ def _doubted(state: KeyResolverState, table: str, now: float) -> _Decision:
     if not state.known.may_doubt(table, now) or len(state.lookups) >= MAX_TABLES:
         return state, ()
     doubted = state.known.name_of(table)
-    state = dataclasses.replace(state, known=state.known.without(table))
+    state = state._replace(known=state.known.without(table))
     return _with_lookup(state, table, Lookup(doubted=doubted)), (_Publish(), _LookUp(table))
 
 
 def _with_lookup(state: KeyResolverState, table: str, lookup: Lookup) -> KeyResolverState:
-    return dataclasses.replace(state, lookups={**state.lookups, table: lookup})
+    return state._replace(lookups={**state.lookups, table: lookup})

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping
-from typing import ClassVar, Final, Self, TypeAlias
+from typing import ClassVar, Final, NamedTuple, Self, TypeAlias
 
 from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
 from alternator_trio._core.held_credentials import HeldCredentials
@@ -334,8 +334,7 @@ CredentialsByProvider: TypeAlias = Mapping[CredentialsProvider, HeldCredentials]
 """What is held now. `HeldCredentials.ask_at` says from when on a `CredentialsWanted` would start a call."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KeyNames:
+class KeyNames(NamedTuple):
     """What is known about partition keys.
 
     Attributes:
@@ -344,9 +343,9 @@ class KeyNames:
         cooldowns: Tables that are not to be looked up, and until when (Trio's clock); some may be over.
     """
 
-    names: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    names: Mapping[str, str] = {}
     pending: frozenset[str] = frozenset()
-    cooldowns: Mapping[str, float] = dataclasses.field(default_factory=dict[str, float])
+    cooldowns: Mapping[str, float] = {}
 
     def is_wanted(self, table: str, now: float) -> bool:
         """Whether a `KeyWanted` would start a lookup: tell none that would not."""

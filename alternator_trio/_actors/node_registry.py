@@ -7,7 +7,6 @@ probed, and Discovery does it.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -51,8 +50,7 @@ _FALLBACK_SPACING: Final = 0.1  # seconds between refreshes for want of a routab
 _logger: Final = logging.getLogger("alternator_trio")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRegistryState:
+class NodeRegistryState(NamedTuple):
     """What the registry knows.
 
     Attributes:
@@ -67,8 +65,8 @@ class NodeRegistryState:
     lists: tuple[ScopeList, ...]
     position: int | None
     live: LiveNodes
-    standings: Mapping[Node, Standing] = dataclasses.field(default_factory=dict[Node, Standing])
-    probings: Mapping[Node, Probing] = dataclasses.field(default_factory=dict[Node, Probing])
+    standings: Mapping[Node, Standing] = {}
+    probings: Mapping[Node, Probing] = {}
     probe_at: float = math.inf
 
     def state_of(self, node: Node) -> NodeState:
@@ -165,7 +163,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
     def started(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         # The first refresh is a direct contact with the seeds: they need no probe beside it.
         probings = {node: Probing(since=now) for node in state.standings}
-        return self._probe_due(dataclasses.replace(state, probings=probings), now)
+        return self._probe_due(state._replace(probings=probings), now)
 
     def recovered(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         del now
@@ -229,7 +227,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
     def _with_lists(self, state: NodeRegistryState, lists: tuple[ScopeList, ...], now: float) -> NodeRegistryState:
         listed = list(dict.fromkeys(node for known in lists for node in known.nodes))
         if self._health is None or not listed:
-            return dataclasses.replace(state, lists=lists)
+            return state._replace(lists=lists)
         standings = dict(state.standings)
         probings: dict[Node, Probing] = {}
         was_listed = {node for known in state.lists for node in known.nodes}
@@ -241,7 +239,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
                 probings[node] = Probing(since=now, appeared=True)
         if len(standings) > MAX_HISTORY:
             standings = {node: standings[node] for node in listed}
-        return dataclasses.replace(state, lists=lists, standings=standings, probings=probings)
+        return state._replace(lists=lists, standings=standings, probings=probings)
 
     def _settled(self, state: NodeRegistryState, message: AttemptSettled, now: float) -> NodeRegistryState:
         standing = state.standings.get(message.node)
@@ -257,7 +255,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         if self._health is None or standing is None or probing is None:
             return state
         probing = probing.settled(now, succeeded=message.succeeded)
-        state = dataclasses.replace(state, probings={**state.probings, node: probing})
+        state = state._replace(probings={**state.probings, node: probing})
         if message.succeeded is None or message.generation != standing.generation:
             return state
         after = after_probe_success if message.succeeded else after_probe_failure
@@ -268,8 +266,8 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         if standing == old:
             return state
         if standing.state is NodeState.DOWN and old.state is not NodeState.DOWN and node in state.probings:
-            state = dataclasses.replace(state, probings={**state.probings, node: Probing(since=now)})
-        return dataclasses.replace(state, standings={**state.standings, node: standing})
+            state = state._replace(probings={**state.probings, node: Probing(since=now)})
+        return state._replace(standings={**state.standings, node: standing})
 
     # What the state then calls for.
 
@@ -304,19 +302,17 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         actions += [_Announce(event=event) for event in _state_events(old, live, failed)]
         if not live.eligible and old.eligible:
             actions.append(_Refresh())
-        return dataclasses.replace(state, position=position, live=live), actions
+        return state._replace(position=position, live=live), actions
 
     def _probe_due(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         if self._health is None or not state.live.watched:
-            return dataclasses.replace(state, probe_at=math.inf), ()
+            return state._replace(probe_at=math.inf), ()
         due, probe_at = due_now(state.probings, state.standings, state.routable_beside(), now)
         if not due:
-            return dataclasses.replace(state, probe_at=probe_at), ()
+            return state._replace(probe_at=probe_at), ()
         forgotten_at = now + FORGOTTEN_AFTER
         in_flight = {node: state.probings[node]._replace(in_flight_until=forgotten_at) for node in due}
-        state = dataclasses.replace(
-            state, probings={**state.probings, **in_flight}, probe_at=min(probe_at, forgotten_at)
-        )
+        state = state._replace(probings={**state.probings, **in_flight}, probe_at=min(probe_at, forgotten_at))
         wanted = [_Probe(wanted=ProbeWanted(node=node, generation=state.standings[node].generation)) for node in due]
         return state, wanted
 

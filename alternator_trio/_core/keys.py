@@ -9,7 +9,6 @@ oldest of them goes, and its table is looked up again when somebody needs it.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Self, TypeVar, cast
 
@@ -97,8 +96,7 @@ class Cooldown(NamedTuple):
     error: AlternatorError
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KnownKeys:
+class KnownKeys(NamedTuple):
     """What is known about partition keys; times are those of the caller's clock, in seconds.
 
     Attributes:
@@ -108,10 +106,10 @@ class KnownKeys:
         cooldowns: Tables whose lookup failed for good; the oldest first. Those that are over may linger.
     """
 
-    given: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
-    found: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
-    confirmed: Mapping[str, float] = dataclasses.field(default_factory=dict[str, float])
-    cooldowns: Mapping[str, Cooldown] = dataclasses.field(default_factory=dict[str, Cooldown])
+    given: Mapping[str, str] = {}
+    found: Mapping[str, str] = {}
+    confirmed: Mapping[str, float] = {}
+    cooldowns: Mapping[str, Cooldown] = {}
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -144,7 +142,7 @@ class KnownKeys:
         if confirmed_at is not None:
             confirmed = {other: end for other, end in confirmed.items() if end > confirmed_at}
             confirmed = _bounded({**confirmed, table: confirmed_at + CONFIRMED_FOR})
-        return dataclasses.replace(forgotten, found=_bounded({**forgotten.found, table: name}), confirmed=confirmed)
+        return forgotten._replace(found=_bounded({**forgotten.found, table: name}), confirmed=confirmed)
 
     def with_cooldown(self, table: str, error: AlternatorError, now: float) -> Self:
         """After a lookup that failed for good."""
@@ -156,12 +154,11 @@ class KnownKeys:
         forgotten = self.without(table)
         still = {other: cooldown for other, cooldown in forgotten.cooldowns.items() if cooldown.until > now}
         cooldown = Cooldown(until=now + COOLDOWN, error=remembered)
-        return dataclasses.replace(forgotten, cooldowns=_bounded({**still, table: cooldown}))
+        return forgotten._replace(cooldowns=_bounded({**still, table: cooldown}))
 
     def without(self, table: str) -> Self:
         """All that was found out about a table forgotten; what the user said about it stays."""
-        return dataclasses.replace(
-            self,
+        return self._replace(
             found=_dropped(self.found, table),
             confirmed=_dropped(self.confirmed, table),
             cooldowns=_dropped(self.cooldowns, table),

@@ -1,10 +1,10 @@
 """An actor: one inbox, one loop, one decider, and the children that work for it.
 
 Rules: `decide` is pure: state, message and time in, state and actions out; `perform` is synchronous and does what was
-decided: publish, tell, start a child. Only a child awaits. Actions are named tuples: they never leave the actor, and a
-dataclass costs eight times as much to import. The state outlives a crash: the actor that is run again goes on from the
-last good state, the one before the message that was not fully handled, after `recovered` cleared the marks of children
-that died with the crash.
+decided: publish, tell, start a child. Only a child awaits. States and actions are named tuples: they stay within the
+client, and a dataclass costs eight times as much to import. The state outlives a crash: the actor that is run again
+goes on from the last good state, the one before the message that was not fully handled, after `recovered` cleared the
+marks of children that died with the crash.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 
 import pytest
@@ -43,7 +42,7 @@ def discard_without_serving(pools, connection):
 
 
 def look_up_always(state, table, replies, now):
-    state = dataclasses.replace(state, lookups={**state.lookups, table: Lookup(replies=replies)})
+    state = state._replace(lookups={**state.lookups, table: Lookup(replies=replies)})
     return state, (key_resolver._Publish(), key_resolver._LookUp(table))
 
 

@@ -5,7 +5,6 @@ They are the client's own objects, put together as its composition root does it,
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import random
@@ -135,7 +134,7 @@ def _registry_work(live: LiveNodes) -> Callable[[], object]:
         notifier=Notifier(()),
     )
     state, _ = registry.started(registry.state, 0.0)
-    state = dataclasses.replace(state, lists=(ScopeList(nodes=live.ring),), position=0)
+    state = state._replace(lists=(ScopeList(nodes=live.ring),), position=0)
     failure = AttemptSettled(node=live.ring[0], generation=0, failures=1)
     return lambda: registry.decide(state, failure, 1.0)
 
