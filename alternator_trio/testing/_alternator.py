@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from alternator_trio.testing._binary import bad_binary
 from alternator_trio.testing._compression import compressed
 from alternator_trio.testing._content import BodyTooLargeError, BrokenBodyError, decoded
 from alternator_trio.testing._http import REQUEST_LIMIT, TEXT_TYPE, Reply, Request
@@ -112,6 +113,9 @@ class Application:
             return refused("ValidationException", "Parsing JSON failed: the body is not a JSON object")
         if operation == "DescribeEndpoints":
             return _endpoints(request)
+        text = bad_binary(body)
+        if text is not None:
+            return refused("ValidationException", f"Invalid base64 data: {text[:40]!r}")
         if operation in STRICTER:
             refusal = await self._refusal(operation, body)
             if refusal is not None:

@@ -32,6 +32,25 @@ async def test_nodes_share_one_store(cluster, client, dial):
         assert (await other.call("GetItem", GET)).json == {"Item": {"id": {"S": "ada"}}}
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{"B": "YQ"}, {"B": "x"}, {"B": "Y Q="}, {"B": "é"}, {"BS": ["YQ==", "x"]}, {"M": {"B": {"L": [{"B": "x"}]}}}],
+    ids=str,
+)
+async def test_binary_values_are_base64(client, value):
+    """What is none is refused when it is written; the engine would hand it back to whoever reads the table."""
+    item = {"id": {"S": "ada"}, "value": value}
+    assert error_of(await client.call("PutItem", {**PUT, "Item": item})) == (400, "ValidationException")
+    assert (await client.call("GetItem", GET)).json == {}
+
+
+async def test_what_only_looks_binary_is_taken(client):
+    """Base64 that is some, none at all, and attributes of the name B."""
+    item = {"id": {"S": "ada"}, "B": {"B": "YQ=="}, "BS": {"S": "x"}, "set": {"BS": ["", "YWI="]}, "text": {"S": '"B"'}}
+    assert (await client.call("PutItem", {**PUT, "Item": item})).status == 200
+    assert (await client.call("GetItem", GET)).json == {"Item": item}
+
+
 async def test_a_table_is_active_when_create_table_returns(client, id_table):
     """CreateTable is synchronous."""
     created = await client.call("CreateTable", {**id_table, "TableName": "second"})
