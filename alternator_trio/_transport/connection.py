@@ -14,7 +14,7 @@ import trio
 
 from alternator_trio._core.retry import failure_of, has_unknown_outcome
 from alternator_trio._transport.dialing import Dial
-from alternator_trio._transport.tls_errors import describe, is_refusal
+from alternator_trio._transport.tls_errors import MAYBE_HTTPS, describe, is_refusal
 from alternator_trio._transport.wires import AlertError, NothingSentError, Peek, Wire
 from alternator_trio._wire.http_head import Heads
 from alternator_trio._wire.http_response import (
@@ -163,7 +163,8 @@ class Connection:
         except MalformedResponseError as error:
             raise ProtocolError(str(error), node=self.node.endpoint) from error
         except _BROKEN as error:
-            raise ConnectionLostError(_reason(error), node=self.node.endpoint) from error
+            hint = MAYBE_HTTPS if heads.are_none and self._may_be_https() else ""
+            raise ConnectionLostError(f"{_reason(error)}{hint}", node=self.node.endpoint) from error
         self._reader = None  # which holds the answer: an idle connection must not
         self._clean = response.reusable and (
             response.status == _OK or not ends_connection(response.status, response.body)
@@ -177,6 +178,11 @@ class Connection:
             return ConnectionLostError(_reason(error), node=self.node.endpoint)
         self.sent = False
         return TlsError(f"the node ended the TLS connection: {_reason(error)}", node=self.node.endpoint)
+
+    def _may_be_https(self) -> bool:
+        """Whether a node that speaks only TLS would end a connection as this one has ended."""
+        has_begun = self._reader is not None and self._reader.has_begun
+        return self.node.scheme == "http" and self.exchanges == 1 and not has_begun
 
     def peek(self) -> Peek:
         """Look whether an idle connection is still good."""

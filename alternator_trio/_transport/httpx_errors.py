@@ -16,7 +16,7 @@ import h2.events
 import httpcore
 import httpx
 
-from alternator_trio._transport.tls_errors import is_refusal
+from alternator_trio._transport.tls_errors import MAYBE_HTTPS, is_refusal
 from alternator_trio.errors import (
     AlternatorError,
     ConnectError,
@@ -55,7 +55,7 @@ _PROTOCOL: Final = (httpx.RemoteProtocolError, httpcore.RemoteProtocolError, htt
 
 
 def translated(
-    error: Exception, node: Node, *, sent: bool, fresh: bool, stream_id: int, proxy: str | None
+    error: Exception, node: Node, *, sent: bool, fresh: bool, unknown: bool, stream_id: int, proxy: str | None
 ) -> tuple[AlternatorError, Exception | None]:
     """An exception of an exchange as this package's, and the cause to raise it from.
 
@@ -64,6 +64,7 @@ def translated(
         node: Where the exchange went.
         sent: Whether anything may have been sent to the node.
         fresh: Whether the connection was made for this exchange, and no answer has begun.
+        unknown: Whether no node has answered yet.
         stream_id: The exchange's stream, in HTTP/2; else 0.
         proxy: The proxy in between, as it may be shown; None where none is known of.
     """
@@ -78,7 +79,8 @@ def translated(
         return ProtocolError(text, node=node.endpoint, may_have_happened=sent), None
     chain = list(_chain(error))
     if sent and not isinstance(error, (*_PROXY, *_NO_CONNECTION)):
-        return _lost(chain, node, fresh=fresh, stream_id=stream_id), error
+        may_be_https = unknown and fresh and proxy is None and node.scheme == "http"
+        return _lost(chain, node, fresh=fresh, stream_id=stream_id, hint=MAYBE_HTTPS if may_be_https else ""), error
     return _unconnected(chain, node, proxy), error
 
 
@@ -92,7 +94,7 @@ def _unconnected(chain: list[BaseException], node: Node, proxy: str | None) -> C
     return ConnectError(f"cannot connect{through}: {text}", node=node.endpoint)
 
 
-def _lost(chain: list[BaseException], node: Node, *, fresh: bool, stream_id: int) -> TransportError:
+def _lost(chain: list[BaseException], node: Node, *, fresh: bool, stream_id: int, hint: str) -> TransportError:
     text = _text(chain)
     if fresh and any(map(is_refusal, chain)):
         # Under TLS 1.3 a client certificate is refused after our handshake: by an alert in place of the first answer.
@@ -108,6 +110,7 @@ def _lost(chain: list[BaseException], node: Node, *, fresh: bool, stream_id: int
         return ConnectionLostError(text, node=node.endpoint, may_have_happened=last is None or stream_id <= last)
     if isinstance(chain[0], _PROTOCOL) and "disconnected" not in text:
         return ProtocolError(f"not an acceptable answer: {text}", node=node.endpoint, may_have_happened=True)
+    text = f"{text.removesuffix('.')}{hint}" if hint else text
     return ConnectionLostError(text, node=node.endpoint, may_have_happened=True)
 
 

@@ -61,6 +61,7 @@ class Exchange:
         pools: Where the lease came from.
         max_body_bytes: The largest acceptable body.
         retire: Called with what carried it when an HTTP/2 stream is left in its middle.
+        unknown: Whether no node has answered yet.
 
     Attributes:
         carrier: Where it goes, and over what.
@@ -79,12 +80,19 @@ class Exchange:
         "_retire",
         "_scope",
         "_stream_id",
+        "_unknown",
         "carrier",
         "settled",
     )
 
     def __init__(
-        self, lease: HttpxLease, pools: Pools, max_body_bytes: int, retire: Callable[[NodePool], None]
+        self,
+        lease: HttpxLease,
+        pools: Pools,
+        max_body_bytes: int,
+        retire: Callable[[NodePool], None],
+        *,
+        unknown: bool,
     ) -> None:
         self.carrier = Carrier(lease.node)
         self.settled = trio.Event()
@@ -92,6 +100,7 @@ class Exchange:
         self._pools = pools
         self._max_body_bytes = max_body_bytes
         self._retire = retire
+        self._unknown = unknown
         self._scope = trio.CancelScope()
         self._answer: HttpResponse | None = None
         self._error: Exception | None = None
@@ -236,6 +245,7 @@ class Exchange:
             lease.node,
             sent=lease.sent,
             fresh=lease.is_fresh and not lease.answer_status,
+            unknown=self._unknown,
             stream_id=self._stream_id,
             proxy=None if pool is None else pool.proxy,
         )

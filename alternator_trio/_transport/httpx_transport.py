@@ -85,13 +85,14 @@ class OverHttpx:
         self._nursery: trio.Nursery | None = None
         self._waiting: list[tuple[Exchange, httpx.Request]] = []
         self._is_closed = False
+        self._has_answered = False
 
     async def attempt(
         self, lease: Connection, request: bytes, now: float, seconds: float, max_body_bytes: int
     ) -> HttpResponse:
         """Send ``request`` on ``lease`` and return the answer; see `Transport`."""
         lease = cast("HttpxLease", lease)  # the pools make no others here
-        exchange = Exchange(lease, self.pools, max_body_bytes, self._retire)
+        exchange = Exchange(lease, self.pools, max_body_bytes, self._retire, unknown=not self._has_answered)
         is_started = False
         try:
             self.pools.begin(lease, now + seconds)
@@ -106,7 +107,9 @@ class OverHttpx:
                 exchange.leave()
             else:
                 self.pools.discard(lease)
-        return exchange.outcome(seconds)
+        response = exchange.outcome(seconds)
+        self._has_answered = True
+        return response
 
     async def run(self) -> None:
         """Carry out exchanges for as long as the client lives; cancelled, all of them end."""

@@ -10,8 +10,10 @@ import re
 import ssl
 from typing import Final
 
-__all__ = ["alert_of", "describe", "is_refusal"]
+__all__ = ["MAYBE_HTTPS", "alert_of", "describe", "is_refusal"]
 
+# What many https ports do where plain http is spoken to them: they only end the connection.
+MAYBE_HTTPS: Final = "; is it an https port?"
 _ALERT: Final = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(.+)")
 _DECORATION: Final = re.compile(r"^\[[^\]]*\] | ?\(_ssl\.c:\d+\)$")
 

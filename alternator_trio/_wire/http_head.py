@@ -70,6 +70,11 @@ class Heads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
 
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing that could be remembered has been read so far."""
+        return not self._known
+
     def known(self, data: bytes) -> Head | None:
         """The head that these bytes are, if they were read before."""
         return self._known.get(data)

@@ -78,7 +78,7 @@ CASES = {
 @pytest.mark.parametrize(("error", "sent", "kind", "may_have_happened"), CASES.values(), ids=CASES)
 def test_each_is_ours(error, sent, kind, may_have_happened) -> None:
     """By class, with the node named."""
-    ours, _ = translated(error, NODE, sent=sent, fresh=True, stream_id=5, proxy=None)
+    ours, _ = translated(error, NODE, sent=sent, fresh=True, unknown=True, stream_id=5, proxy=None)
     assert type(ours) is kind
     assert ours.may_have_happened is may_have_happened
     assert ours.node == NODE.endpoint
@@ -88,19 +88,19 @@ def test_each_is_ours(error, sent, kind, may_have_happened) -> None:
 def test_a_text_that_may_quote_a_header_is_not_used(sent) -> None:
     """Neither in the message nor as a cause."""
     error = httpx.LocalProtocolError("Illegal header value b'AWS4-HMAC-SHA256 secret'")
-    ours, cause = translated(error, NODE, sent=sent, fresh=True, stream_id=0, proxy=None)
+    ours, cause = translated(error, NODE, sent=sent, fresh=True, unknown=True, stream_id=0, proxy=None)
     assert "secret" not in str(ours)
     assert cause is None
 
 
 def test_words_of_exceptions_that_nobody_knows_are_not_used() -> None:
     """A hook of the user's may raise with a header's value in it."""
-    ours, _ = translated(ValueError("secret"), NODE, sent=True, fresh=True, stream_id=0, proxy=None)
+    ours, _ = translated(ValueError("secret"), NODE, sent=True, fresh=True, unknown=True, stream_id=0, proxy=None)
     assert "secret" not in str(ours)
 
 
 def test_long_texts_are_cut() -> None:
     """What a node sends may stand in them."""
     error = httpcore.RemoteProtocolError("x" * 10_000)
-    ours, _ = translated(error, NODE, sent=True, fresh=True, stream_id=0, proxy=None)
+    ours, _ = translated(error, NODE, sent=True, fresh=True, unknown=True, stream_id=0, proxy=None)
     assert len(str(ours)) < 400
