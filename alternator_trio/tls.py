@@ -48,7 +48,7 @@ class Tls:
         cert_file: The client's certificate (mutual TLS) with its chain, in PEM. The role is then the certificate's, and
             Alternator ignores signatures.
         key_file: Its private key in PEM; None: it stands in ``cert_file``.
-        key_password: What the key is encrypted with.
+        key_password: What the key is encrypted with; refused where it is not encrypted.
         server_name: The name, or address, that every node's certificate is verified for, in place of the node's own
             host; it is also sent as SNI. For nodes that are addressed by IP and have one certificate with a name.
         minimum_version: The oldest protocol version to speak.

@@ -7,6 +7,7 @@ looked at when a connection is made, never while one is used; when they cannot b
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import re
@@ -22,7 +23,7 @@ from alternator_trio.errors import ConfigurationError
 from alternator_trio.nodes import Node
 from alternator_trio.tls import Tls, certificates_in
 
-__all__ = ["TlsContexts", "contexts_for"]
+__all__ = ["TlsContexts", "check_files", "contexts_for"]
 
 _MAX_SESSIONS: Final = 1024  # nodes come and go
 _PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
@@ -122,6 +123,15 @@ def contexts_for(config: AlternatorConfig) -> TlsContexts | None:
     return TlsContexts(config.tls or Tls())
 
 
+def check_files(tls: Tls) -> None:
+    """Read the files that are named, and change none: the log of keys, which opening a client creates, is left alone.
+
+    Raises:
+        ConfigurationError: See `TlsContexts`.
+    """
+    _make_context(dataclasses.replace(tls, key_log_file=None))
+
+
 def _keeper(sessions: dict[Node, ssl.SSLSession], node: Node) -> KeepSession:
     def keep(session: ssl.SSLSession) -> None:
         sessions[node] = session
@@ -211,6 +221,8 @@ def _prove(context: ssl.SSLContext, tls: Tls) -> None:
                 f"tls.{name}: the key in {path} is not the key of the certificate in {tls.cert_file}"
             ) from error
         raise ConfigurationError(f"tls.cert_file: it cannot be used with its key: {describe(error)}") from error
+    if tls.key_password is not None and not was_asked:
+        raise ConfigurationError(f"tls.key_password: it has no effect, because the key in {path} is not encrypted")
 
 
 def _read(name: str, path: str | PurePath) -> bytes:

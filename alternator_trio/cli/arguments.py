@@ -28,9 +28,10 @@ option or a missing extra, 130 when interrupted."""
 
 _CONFIG: Final = """\
 Show the configuration in force: each option, its value, and where the value comes from. Arguments win over environment
-variables (ALTERNATOR_SEEDS, ALTERNATOR_REGION and so on), these over the file, and the file over the defaults. Nothing
-is sent; secrets are not shown."""
-_CONFIG_STATUS: Final = "exit status: 0, or 2 when an option is wrong."
+variables (ALTERNATOR_SEEDS, ALTERNATOR_REGION and so on), these over the file, and the file over the defaults. The TLS
+files that it names are read. Nothing is sent; secrets are not shown."""
+_CONFIG_STATUS: Final = "exit status: 0, or 2 when an option is wrong or a file that it names cannot be used."
+_DEFAULT_TABLE: Final = "alternator"
 
 _DEFAULTS: Final = Settings()
 
@@ -78,9 +79,15 @@ def parse_arguments(arguments: Sequence[str] | None) -> DemoWanted | ConfigWante
     """
     parsed = _parser().parse_args(arguments)
     if parsed.command == "config":
-        return ConfigWanted(seeds=tuple(parsed.seeds), file=parsed.file, table=parsed.table)
+        return _config_wanted(tuple(parsed.seeds), parsed.file, parsed.table)
     settings = _settings(parsed.seconds, parsed.concurrency, parsed.nodes, tuple(parsed.seed))
     return DemoWanted(settings=settings, as_json=parsed.json)
+
+
+def _config_wanted(seeds: tuple[str, ...], file: str | None, table: str | None) -> ConfigWanted:
+    if table is not None and file is None:
+        raise ConfigurationError("--table: it has no effect without --file")
+    return ConfigWanted(seeds=seeds, file=file, table=_DEFAULT_TABLE if table is None else table)
 
 
 def _settings(seconds: float, concurrency: int, nodes: int | None, seeds: tuple[str, ...]) -> Settings:
@@ -134,4 +141,4 @@ def _fill_demo(demo: argparse.ArgumentParser) -> None:
 def _fill_config(config: argparse.ArgumentParser) -> None:
     config.add_argument("seeds", nargs="*", metavar="SEED", help="a node, such as http://10.0.0.1:8000")
     config.add_argument("--file", help="a TOML file")
-    config.add_argument("--table", default="alternator", help="the table in it (default: %(default)s)")
+    config.add_argument("--table", help=f"the table in it (default: {_DEFAULT_TABLE})")

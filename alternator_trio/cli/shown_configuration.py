@@ -1,7 +1,7 @@
 """The configuration in force, option by option, each with its origin.
 
-Rules: what is shown is what `open_alternator` would be given; a value is shown by its ``repr``, which hides secrets;
-nothing is sent.
+Rules: what is shown is what `open_alternator` would be given and would take, the files of ``tls`` included; a value is
+shown by its ``repr``, which hides secrets; nothing is sent.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TextIO
 
+from alternator_trio._transport.tls_contexts import check_files
 from alternator_trio.cli.arguments import ConfigWanted
 from alternator_trio.cli.exits import EXIT_OK
+from alternator_trio.errors import ConfigurationError
 from alternator_trio.loading import Loaded, load
+from alternator_trio.tls import Tls
 
 __all__ = ["show_configuration"]
 
@@ -23,11 +26,21 @@ def show_configuration(wanted: ConfigWanted, out: TextIO) -> int:
         The exit status.
 
     Raises:
-        ConfigurationError: An option is wrong.
+        ConfigurationError: An option is wrong, or a file that it names.
     """
     loaded = load(wanted.seeds, file=wanted.file, table=wanted.table, environ=None, options={})
+    _check_tls_files(loaded)
     out.writelines(f"{line}\n" for line in _lines(loaded))
     return EXIT_OK
+
+
+def _check_tls_files(loaded: Loaded) -> None:
+    tls = loaded.config.tls
+    if isinstance(tls, Tls):
+        try:
+            check_files(tls)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{loaded.origins['tls']}: {error.message}") from error
 
 
 def _lines(loaded: Loaded) -> list[str]:

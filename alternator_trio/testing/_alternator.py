@@ -113,13 +113,9 @@ class Application:
             return refused("ValidationException", "Parsing JSON failed: the body is not a JSON object")
         if operation == "DescribeEndpoints":
             return _endpoints(request)
-        text = bad_binary(body)
-        if text is not None:
-            return refused("ValidationException", f"Invalid base64 data: {text[:40]!r}")
-        if operation in STRICTER:
-            refusal = await self._refusal(operation, body)
-            if refusal is not None:
-                return refusal
+        refusal = await self._refusal(operation, body)
+        if refusal is not None:
+            return refusal
         status, answer = await self._engine.execute(operation, body)
         if status != OK:
             return Reply(status, _error_body(answer))
@@ -128,7 +124,12 @@ class Application:
         return Reply(OK, answer, streamed=is_streamed(operation, answer))
 
     async def _refusal(self, operation: str, body: bytes) -> Reply | None:
-        """What Alternator refuses of a request that AWS takes; the engine answers to one that is no request at all."""
+        """What Alternator refuses of a request that the engine takes; what is no request at all it refuses itself."""
+        text = bad_binary(body)
+        if text is not None:
+            return refused("ValidationException", f"Invalid base64 data: {text[:40]!r}")
+        if operation not in STRICTER:
+            return None
         try:
             request = cast("_Json", orjson.loads(body))
         except orjson.JSONDecodeError:

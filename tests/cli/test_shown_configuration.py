@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import trustme
 
 from alternator_trio import AlternatorConfig
 from alternator_trio.cli import main
@@ -66,3 +67,36 @@ def test_what_is_wrong_is_one_line_and_status_2(file, arguments, said, capsys):
     assert captured.out == ""
     assert said in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_a_table_without_a_file_is_refused(capsys):
+    """It would change nothing."""
+    assert main(["config", "--table", "orders", "http://a"]) == 2
+    assert "--table: it has no effect without --file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [
+        ('ca_file = "absent.pem"', "tls.ca_file: cannot read {directory}/absent.pem: No such file or directory"),
+        ('ca_file = "app.toml"', "tls.ca_file: there is no certificate in {directory}/app.toml"),
+        ('cert_file = "app.toml"', "tls.cert_file: there is no certificate in {directory}/app.toml"),
+    ],
+)
+def test_a_tls_file_that_does_not_do_is_named_with_its_origin(tmp_path, tls, said, capsys):
+    """As `open_alternator` would name it, and nothing else is shown."""
+    path = tmp_path / "app.toml"
+    path.write_text(f"[alternator]\ntls = {{ {tls} }}\n", encoding="utf-8")
+    assert main(["config", "--file", str(path), "https://a"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"alternator-trio: {path} [alternator]: {said.format(directory=tmp_path)}\n"
+
+
+def test_tls_files_that_do_are_shown(tmp_path, monkeypatch, capsys):
+    """By their paths."""
+    path = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("ALTERNATOR_TLS", f'{{ ca_file = "{path}" }}')
+    assert main(["config", "https://a"]) == 0
+    assert f"Tls(ca_file='{path}'" in capsys.readouterr().out

@@ -15,7 +15,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from alternator_trio._transport.dialing import TcpDialer
-from alternator_trio._transport.tls_contexts import TlsContexts
+from alternator_trio._transport.tls_contexts import TlsContexts, check_files
 from alternator_trio._transport.tls_wire import TlsWire
 from alternator_trio.errors import ConfigurationError, TlsError
 from alternator_trio.nodes import Node
@@ -96,6 +96,21 @@ def test_a_file_that_does_not_do_is_refused_by_its_option(files, options, reason
     """When the client is opened; the message names option and file."""
     with pytest.raises(ConfigurationError, match=rf"^tls\.{reason}"):
         TlsContexts(Tls(**{name: file and getattr(files, file) for name, file in options.items()}))
+
+
+def test_a_password_that_nothing_is_locked_with_is_refused(files):
+    """Whoever gives one believes that the key is encrypted; OpenSSL would not say that it is not."""
+    reason = r"^tls\.key_password: it has no effect, because the key in .*client\.key is not encrypted$"
+    with pytest.raises(ConfigurationError, match=reason):
+        TlsContexts(Tls(cert_file=files.cert, key_file=files.key, key_password=PASSWORD))
+
+
+def test_a_look_at_the_files_changes_none(files):
+    """The log of keys is not created; what is wrong with the others is said."""
+    check_files(Tls(ca_file=files.ca, key_log_file=files.log))
+    assert not files.log.exists()
+    with pytest.raises(ConfigurationError, match=r"^tls\.ca_file: "):
+        check_files(Tls(ca_file=files.text, key_log_file=files.log))
 
 
 def test_a_wrong_password_is_refused_and_not_shown(files):
