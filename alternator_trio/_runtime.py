@@ -33,6 +33,7 @@ from alternator_trio._actors.messages import (
     TableChanged,
 )
 from alternator_trio._actors.node_registry import NodeRegistry, first_snapshot
+from alternator_trio._actors.refresher import Refresher
 from alternator_trio._authentication import Authenticator
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._core.retry import RetryQuota
@@ -65,10 +66,9 @@ from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
 from alternator_trio._transport.tls_contexts import contexts_for
 from alternator_trio._wire.http_request import RequestWriter
-from alternator_trio.config import AddressTranslator, AlternatorConfig
-from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError, ConfigurationError
+from alternator_trio.config import AlternatorConfig
+from alternator_trio.errors import AlternatorError, ClientClosedError, ClientStoppedError
 from alternator_trio.instruments import Notifier
-from alternator_trio.nodes import canonical_host, host_problem
 from alternator_trio.user_agent import user_agent_text
 
 if TYPE_CHECKING:
@@ -227,21 +227,25 @@ class Runtime:
             self._start(block, self._make_discovery(), RestartForever())
 
     def _make_discovery(self) -> Discovery:
+        refresher = Refresher(
+            self.live,
+            self.questions.ask_localnodes,
+            seeds=self.config.seed_nodes,
+            chain=self._chain,
+            translator=self.config.address_translator,
+            rng=self._rng,
+        )
         return Discovery(
             self.discovery_inbox,
             self.registry_inbox,
-            live=self.live,
             activity_from=self._activity_from,
-            ask=self.questions.ask_localnodes,
+            refresher=refresher,
             probe=self.questions.probe,
-            seeds=self.config.seed_nodes,
             active_interval=self.config.active_interval,
             idle_interval=self.config.idle_interval,
             chain=self._chain,
             probe_concurrency=self.health.probe_concurrency if self.health else 1,
             probe_timeout=self.health.probe_timeout if self.health else math.inf,
-            translate=_translator(self.config.address_translator),
-            rng=self._rng,
         )
 
     def _start(self, block: Block, actor: Actor[S, M, A], policy: RestartPolicy) -> None:
@@ -282,26 +286,6 @@ def _over_httpx(config: AlternatorConfig, pools: Pools) -> OverHttpx:
     from alternator_trio._transport.httpx_transport import over_httpx  # noqa: PLC0415  # httpx takes its time to import
 
     return over_httpx(config, pools)
-
-
-def _translator(translate: AddressTranslator | None) -> Callable[[str], str]:
-    """From listed hosts to dialled ones; what is wrong with the user's translator is said as an error of the node's."""
-    if translate is None:
-        return lambda host: host
-
-    def translated(host: str) -> str:
-        try:
-            dialled: object = translate(host) if callable(translate) else translate.get(host, host)
-        except Exception as error:
-            raise ConfigurationError(f"address_translator raised for {host!r}: {error!r}") from error
-        if not isinstance(dialled, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's table or function
-            raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: it is no string")
-        problem = host_problem(dialled)
-        if problem is not None:
-            raise ConfigurationError(f"address_translator made {dialled!r} of {host!r}: {problem}")
-        return canonical_host(dialled)
-
-    return translated
 
 
 @contextlib.asynccontextmanager

@@ -1,11 +1,9 @@
 """Discovery: keeps the node list fresh, and probes. One refresh at a time, one probe per node.
 
 Rules (spec §2, §5): a refresh begins with the client, then after ``active_interval`` while requests flow and after
-``idle_interval`` while none do; the first request after an idle time wakes it. It starts at the preferred scope and
-goes on along the chain until a scope is usable. Of a scope's candidates the next is asked when the last has not
-answered within 500 ms; three are in flight at most, the last of whom gives way to the next, and the whole ends within
-5 s. Whether a node is to be probed the NodeRegistry decides. A restart after a crash clears the marks of the children
-that died with it.
+``idle_interval`` while none do; the first request after an idle time wakes it. Whom it asks is the `Refresher`'s.
+Whether a node is to be probed the NodeRegistry decides. A restart after a crash clears the marks of the children that
+died with it.
 """
 
 from __future__ import annotations
@@ -13,11 +11,8 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias, assert_never
-
-import trio
 
 from alternator_trio._actors.messages import (
     Activity,
@@ -31,38 +26,22 @@ from alternator_trio._actors.messages import (
     RefreshFinished,
     RefreshWanted,
 )
-from alternator_trio._core.discovery import (
-    ClusterRefresh,
-    Refresh,
-    RefreshResult,
-    ScopeRefresh,
-    united,
-)
-from alternator_trio._core.health import NodeState
+from alternator_trio._actors.refresher import Refresher
+from alternator_trio._core.discovery import RefreshResult
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
-from alternator_trio._wire.localnodes import LocalNodes
 from alternator_trio.errors import AlternatorError, ClientClosedError, DiscoveryError, PoolTimeoutError
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
 
-__all__ = ["AskLocalNodes", "Discovery", "DiscoveryState"]
+__all__ = ["Discovery", "DiscoveryState"]
 
 _MAX_LOGGED: Final = 8
-HEDGE_AFTER: Final = 0.5
-MAX_IN_FLIGHT: Final = 3
-REFRESH_TIMEOUT: Final = 5.0
-MAX_COMPLAINTS: Final = 64  # nodes whose bad entries are remembered, so that they are logged once
-_ORDER: Final = {NodeState.ACTIVE: 0, NodeState.QUARANTINED: 1, NodeState.DOWN: 2}
 
 _logger: Final = logging.getLogger("alternator_trio")
 
-AskLocalNodes: TypeAlias = Callable[[Node, RoutingScope, float], Awaitable[LocalNodes]]
-"""Asks one node for the list of a scope, within so many seconds; raises `AlternatorError` without a usable answer."""
 ProbeNode: TypeAlias = Callable[[Node, float], Awaitable[None]]
 """Asks one node, within so many seconds, whether it is well; raises `AlternatorError` when it is not."""
-Translate: TypeAlias = Callable[[str], str]
-"""From the host that a node lists to the one that is dialled."""
 
 
 class DiscoveryState(NamedTuple):
@@ -124,18 +103,14 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
     Args:
         inbox: Where it receives.
         registry: Who is told what was found.
-        live: The node list in force, to choose candidates from.
         activity_from: Where it publishes from when on (Trio's clock) callers shall tell `Activity`.
-        ask: Asks one node for a list.
+        refresher: Carries out refreshes.
         probe: Asks one node whether it is well.
-        seeds: Contacts of last resort.
         active_interval: Seconds between refreshes while requests flow.
         idle_interval: Seconds between refreshes while none do.
         chain: The preferred scope, then its fallbacks.
         probe_concurrency: Probes in flight at once.
         probe_timeout: Seconds for one probe.
-        translate: From listed hosts to dialled ones.
-        rng: For the order of candidates.
     """
 
     def __init__(
@@ -143,34 +118,25 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
         inbox: Inbox[DiscoveryMessage],
         registry: Inbox[NodeRegistryMessage],
         *,
-        live: Published[LiveNodes],
         activity_from: Published[float],
-        ask: AskLocalNodes,
+        refresher: Refresher,
         probe: ProbeNode,
-        seeds: Sequence[Node],
         active_interval: float,
         idle_interval: float,
         chain: Sequence[RoutingScope],
         probe_concurrency: int,
         probe_timeout: float,
-        translate: Translate,
-        rng: random.Random,
     ) -> None:
         super().__init__("Discovery", inbox, DiscoveryState())
         self._registry = registry
-        self._live = live
         self._activity_from = activity_from
-        self._ask = ask
+        self._refresher = refresher
         self._probe_node = probe
-        self._seeds = tuple(seeds)
         self._active_interval = active_interval
         self._idle_interval = idle_interval
         self._chain = tuple(chain)
         self._probe_concurrency = probe_concurrency
         self._probe_timeout = probe_timeout
-        self._translate = translate
-        self._rng = rng
-        self._complaints: dict[Node, int] = {}
 
     def decide(
         self, state: DiscoveryState, message: DiscoveryMessage | None, now: float
@@ -284,6 +250,9 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
 
     # The children.
 
+    async def _refresh(self, contacts: Sequence[Node]) -> RefreshFinished:
+        return RefreshFinished(result=await self._refresher.refresh(contacts))
+
     async def _probe(self, wanted: ProbeWanted) -> ProbeFinished:
         succeeded: bool | None = True
         try:
@@ -294,90 +263,6 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
             succeeded = False
         settled = ProbeSettled(node=wanted.node, generation=wanted.generation, succeeded=succeeded)
         return ProbeFinished(settled=settled)
-
-    async def _refresh(self, contacts: Sequence[Node]) -> RefreshFinished:
-        refreshes: list[Refresh] = []
-        with trio.move_on_after(REFRESH_TIMEOUT) as overall:
-            for scope in self._chain:
-                failed = {node for refresh in refreshes for node, _ in refresh.failures}
-                candidates = [node for node in self._candidates(contacts) if node not in failed]
-                refresh = ClusterRefresh(candidates) if scope.is_cluster else ScopeRefresh(candidates)
-                refreshes.append(refresh)
-                async with trio.open_nursery() as nursery:
-                    await self._ask_all(refresh, scope, nursery)
-                    nursery.cancel_scope.cancel()
-                if any(self._live.value.state_of(node) is not NodeState.DOWN for node in refresh.nodes):
-                    break
-        if overall.cancelled_caught:
-            refreshes[-1].give_up(f"no answer within {REFRESH_TIMEOUT:g} s")
-        return RefreshFinished(result=united(refreshes, contacts))
-
-    def _candidates(self, contacts: Sequence[Node]) -> list[Node]:
-        """Whom to ask: known nodes, the healthiest first, then contacts, then seeds; in random order among equals."""
-        live = self._live.value
-        known = list(live.known) if live.discovered else []
-        seeds = list(self._seeds)
-        self._rng.shuffle(known)
-        self._rng.shuffle(seeds)
-        known.sort(key=lambda node: _ORDER[live.state_of(node)])
-        return [*known, *contacts, *seeds]
-
-    async def _ask_all(self, refresh: Refresh, scope: RoutingScope, nursery: trio.Nursery) -> None:
-        changed = trio.Event()
-        asking: dict[Node, trio.CancelScope] = {}
-
-        async def ask(node: Node) -> None:
-            nonlocal changed
-            with asking[node] as patience:
-                try:
-                    listed: list[Node] | AlternatorError = await self._listed_by(node, scope)
-                except AlternatorError as error:
-                    listed = error
-                if patience.cancel_called:
-                    return  # given up in the very tick of its answer
-                if isinstance(listed, AlternatorError):
-                    refresh.fail(node, listed.message)
-                else:
-                    refresh.answer(node, listed)
-                changed.set()
-                changed = trio.Event()
-
-        overdue = False
-        while True:
-            is_full = len(refresh.in_flight) >= MAX_IN_FLIGHT
-            candidate = refresh.next_candidate() if overdue or not is_full else None
-            if candidate is not None:
-                if is_full:
-                    # Three that are silent must not keep all the others, the seeds for one, from being asked. The two
-                    # that were asked first are waited for all the same: perhaps everybody is slow.
-                    latest = refresh.in_flight[-2]
-                    refresh.fail(latest, f"no answer within {HEDGE_AFTER:g} s")
-                    asking[latest].cancel()
-                asking[candidate] = trio.CancelScope()
-                nursery.start_soon(ask, candidate, name=f"Discovery asks {candidate}")
-            if not refresh.is_wanting:
-                return
-            with trio.move_on_after(HEDGE_AFTER) as hedge:
-                await changed.wait()
-            overdue = hedge.cancelled_caught
-
-    async def _listed_by(self, node: Node, scope: RoutingScope) -> list[Node]:
-        answer = await self._ask(node, scope, REFRESH_TIMEOUT)
-        self._complain(node, answer.dropped)
-        return [node.at(self._translate(host)) for host in answer.hosts]
-
-    def _complain(self, node: Node, dropped: int) -> None:
-        """Log how many entries of a node's list were refused; when that changes, and not with every refresh."""
-        before = self._complaints.pop(node, 0)
-        if not dropped:
-            return
-        if len(self._complaints) >= MAX_COMPLAINTS:
-            self._complaints.clear()
-        self._complaints[node] = dropped
-        if dropped != before:
-            _logger.warning(
-                "node %s lists %d entries that are no acceptable addresses; they are dropped", node, dropped
-            )
 
 
 def _unmade(wanted: ProbeWanted) -> ProbeSettled:

@@ -12,6 +12,7 @@ __all__ = ["PLANTED", "Bug"]
 
 _RESOLVER = "alternator_trio._actors.key_resolver"
 _DISCOVERY = "alternator_trio._actors.discovery"
+_REFRESHER = "alternator_trio._actors.refresher"
 _REGISTRY = "alternator_trio._actors.node_registry"
 _DISPATCHER = "alternator_trio._actors.dispatcher"
 _SCOPES = "alternator_trio._core.scopes"
@@ -129,7 +130,7 @@ PLANTED = (
     Bug(
         name="seed-fallback",
         what="the seeds are asked at the start only",
-        module=_DISCOVERY,
+        module=_REFRESHER,
         old="        return [*known, *contacts, *seeds]\n",
         new="        return [*known, *contacts] or seeds\n",
         tests="tests/actors/test_discovery.py tests/scenarios/test_l3_seed_fallback.py",
@@ -307,7 +308,7 @@ PLANTED = (
     Bug(
         name="given-up-answers",
         what="a refresh counts the answer of a node that it has given up",
-        module=_DISCOVERY,
+        module=_REFRESHER,
         old="                if patience.cancel_called:\n",
         new="                if patience.cancelled_caught:\n",
         tests="tests/actors/test_discovery_scopes.py",
