@@ -6,10 +6,11 @@ comes is a `ValidationError`, never a guess. It shares no code with the client.
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import orjson
 
@@ -20,6 +21,13 @@ _COMPARISON: Final = re.compile(r"(#?\w+)\s*(=|<>|<=|>=|<|>)\s*(:\w+)")
 _CLAUSE: Final = re.compile(r"\b(SET|REMOVE|ADD|DELETE)\b")
 _SUM: Final = re.compile(r"(#?\w+)\s*([+-])\s*(:\w+)")
 _DEFAULT: Final = re.compile(r"if_not_exists\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)")
+
+_ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 Item = Mapping[str, str]
 
@@ -50,10 +58,21 @@ class Expressions:
             raise ValidationError(f"not an update expression: {update!r}")
         written: dict[str, str] = {}
         removed: list[str] = []
+        actions = 0
         for clause, text in zip(parts[1::2], parts[2::2], strict=True):
             for action in re.split(r",(?![^(]*\))", text):
                 self._act(clause, action.strip(), item or {}, written, removed)
+                actions += 1
+        if len({*written, *removed}) < actions:
+            raise ValidationError(f"an attribute is updated twice: {update!r}")
         return written, removed
+
+    def equality(self, condition: str) -> tuple[str, str]:
+        """The name and the value of ``name = :value``, which is all that a condition on a key may be here."""
+        comparison = _COMPARISON.fullmatch(condition.strip())
+        if comparison is None or comparison[2] != "=":
+            raise ValidationError(f"not a condition on a key that this engine knows: {condition!r}")
+        return self._name(comparison[1]), self._value(comparison[3])
 
     def reads_first(self, update: str) -> bool:
         """Whether an update needs the item as it is."""
@@ -68,11 +87,11 @@ class Expressions:
         have, want = item.get(self._name(comparison[1])), self._value(comparison[3])
         match comparison[2]:
             case "=":
-                return have == want
+                return have is not None and _same(have, want)
             case "<>":
-                return have != want
-            case operator:
-                return have is not None and _is_ordered(_number(have), operator, _number(want))
+                return have is None or not _same(have, want)
+            case order:
+                return have is not None and _is_ordered(have, order, want)
 
     def _act(self, clause: str, action: str, item: Item, written: dict[str, str], removed: list[str]) -> None:
         match clause:
@@ -89,6 +108,8 @@ class Expressions:
 
     def _set(self, name: str, value: str, item: Item, written: dict[str, str]) -> None:
         if total := _SUM.fullmatch(value):
+            if self._name(total[1]) not in item:
+                raise ValidationError(f"the item has no attribute {self._name(total[1])} to count from")
             self._add(self._name(total[1]), self._value(total[3]), -1 if total[2] == "-" else 1, name, item, written)
         elif default := _DEFAULT.fullmatch(value):
             written[name] = item.get(self._name(default[1])) or self._value(default[2])
@@ -112,20 +133,38 @@ class Expressions:
         return orjson.dumps(self._values[text], option=orjson.OPT_SORT_KEYS).decode()
 
 
+def _same(one: str, other: str) -> bool:
+    """Equality of values: of numbers, not of their digits."""
+    if one == other:
+        return True
+    (kind, mine), (other_kind, theirs) = _typed(one), _typed(other)
+    if kind != other_kind or kind in {"S", "B", "BOOL", "NULL"}:
+        return False
+    if kind == "N":
+        return Decimal(mine) == Decimal(theirs)
+    raise ValidationError(f"a comparison of values of the type {kind} is beyond this engine")
+
+
+def _is_ordered(have: str, order: str, want: str) -> bool:
+    """Order among values of one type; those of different types are in none."""
+    (kind, mine), (other_kind, theirs) = _typed(have), _typed(want)
+    if other_kind not in {"N", "S"}:
+        raise ValidationError(f"the order of values of the type {other_kind} is beyond this engine")
+    if kind != other_kind:
+        return False
+    if kind == "N":
+        return _ORDERS[order](Decimal(mine), Decimal(theirs))
+    return _ORDERS[order](mine.encode(), theirs.encode())
+
+
 def _number(text: str) -> Decimal:
-    value = cast("dict[str, str]", orjson.loads(text))
-    if "N" not in value:
+    kind, value = _typed(text)
+    if kind != "N":
         raise ValidationError(f"not a number: {text}")
-    return Decimal(value["N"])
+    return Decimal(value)
 
 
-def _is_ordered(have: Decimal, operator: str, want: Decimal) -> bool:
-    match operator:
-        case "<":
-            return have < want
-        case "<=":
-            return have <= want
-        case ">":
-            return have > want
-        case _:
-            return have >= want
+def _typed(text: str) -> tuple[str, str]:
+    """The type of a value, and what it is of it."""
+    ((kind, value),) = cast("dict[str, str]", orjson.loads(text)).items()
+    return kind, value

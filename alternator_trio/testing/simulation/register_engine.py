@@ -8,15 +8,18 @@ Under ``isolation="always"`` all writes are transactions. Every write is on reco
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import random
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final, Literal, cast
 
 import orjson
 import trio
 
 from alternator_trio.testing.simulation.expressions import Expressions, ValidationError
+from alternator_trio.testing.simulation.requests import check, single_writes
 from alternator_trio.testing.simulation.rows import Row
 
 __all__ = ["AppliedWrite", "RegisterEngine"]
@@ -26,7 +29,6 @@ _Key = tuple[str, ...]
 
 _OK: Final = 200
 _MICROSECONDS: Final = 1_000_000
-_RETURN_VALUES: Final = frozenset({None, "NONE", "ALL_OLD", "ALL_NEW"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,12 @@ class _Table:
             return tuple(_text(item[name]) for name in self.key_names)
         except KeyError as error:
             raise ValidationError(f"the key attribute {error} is missing") from error
+
+    def key_alone(self, key: Mapping[str, object]) -> _Key:
+        """A key that has to be nothing else."""
+        if len(key) != len(self.key_names):
+            raise ValidationError(f"{', '.join(key)} is not the key of the table, which is {', '.join(self.key_names)}")
+        return self.key_of(key)
 
     def row(self, key: _Key) -> Row:
         return self.rows.setdefault(key, Row())
@@ -182,10 +190,10 @@ class RegisterEngine:
             return {"Responses": found, "UnprocessedKeys": {}}
         table = self._table(request)
         if operation == "GetItem":
-            item = _shown(table.whole(table.key_of(cast("_Json", request["Key"]))))
+            item = _shown(table.whole(table.key_alone(cast("_Json", request["Key"]))))
             return {} if item is None else {"Item": item}
-        wanted = _partition_of(request) if operation == "Query" else None
-        keys = sorted(key for key in table.rows if wanted in {None, key[0]})
+        wanted = _partition_of(request, table.key_names[0]) if operation == "Query" else None
+        keys = sorted((key for key in table.rows if wanted in {None, key[0]}), key=_in_order)
         items = [item for key in keys if (item := _shown(table.whole(key))) is not None]
         return {"Items": items, "Count": len(items), "ScannedCount": len(items)}
 
@@ -193,7 +201,7 @@ class RegisterEngine:
         """Carry out a write of one item, now."""
         table = self._table(request)
         given = cast("_Json", request["Item"] if operation == "PutItem" else request["Key"])
-        key = table.key_of(given)
+        key = table.key_of(given) if operation == "PutItem" else table.key_alone(given)
         row, before = table.row(key), table.whole(key)
         expressions = Expressions(request)
         condition = cast("str | None", request.get("ConditionExpression"))
@@ -207,6 +215,8 @@ class RegisterEngine:
             row.put(written, stamp)
         elif operation == "UpdateItem":
             written, removed = expressions.apply(cast("str", request.get("UpdateExpression") or ""), before)
+            if changed := {*written, *removed}.intersection(table.key_names):
+                raise ValidationError(f"{', '.join(changed)} is part of the key: it cannot be updated")
             row.update(written, removed, stamp)
         else:
             row.delete(stamp)
@@ -234,7 +244,7 @@ class RegisterEngine:
 
     def _get_all(self, name: str, keys: list[_Json]) -> list[_Json]:
         table = self._table({"TableName": name})
-        found = (_shown(table.whole(table.key_of(key))) for key in keys)
+        found = (_shown(table.whole(table.key_alone(key))) for key in keys)
         return [item for item in found if item is not None]
 
 
@@ -264,25 +274,20 @@ class Coordinator:
         """Nothing: the store is its owner's."""
 
     async def _execute(self, operation: str, request: _Json) -> _Json:
+        check(operation, request)
         match operation:
             case "GetItem" | "BatchGetItem" | "Query" | "Scan":
                 return self._engine.read(operation, request)
             case "PutItem" | "UpdateItem" | "DeleteItem":
                 return await self._write(operation, request)
             case "BatchWriteItem":
-                for table, entries in cast("dict[str, list[dict[str, _Json]]]", request["RequestItems"]).items():
-                    for entry in entries:
-                        ((kind, single),) = entry.items()
-                        await self._write(kind.replace("Request", "Item"), {**single, "TableName": table})
+                for single, parameters in list(single_writes(request)):
+                    await self._write(single, parameters)
                 return {"UnprocessedItems": {}}
-            case "CreateTable" | "DeleteTable" | "DescribeTable" | "ListTables":
-                return self._engine.table_operation(operation, request)
             case _:
-                raise ValidationError(f"{operation} is beyond this engine")
+                return self._engine.table_operation(operation, request)
 
     async def _write(self, operation: str, request: _Json) -> _Json:
-        if request.get("ReturnValues") not in _RETURN_VALUES:
-            raise ValidationError("ReturnValues of updated attributes are beyond this engine")
         transaction = self._engine.is_transaction(request)
         stamp = float(int(self._clock() * _MICROSECONDS))
         seconds = 0.0 if transaction else self._engine.delay()
@@ -305,9 +310,20 @@ def _attributes(request: _Json, before: Mapping[str, str] | None, after: Mapping
     return {} if wanted is None else {"Attributes": _shown(wanted)}
 
 
-def _partition_of(request: _Json) -> str:
-    """The one partition that a Query asks for, in the one form that this engine knows: ``key = :value``."""
-    values = cast("Mapping[str, object]", request.get("ExpressionAttributeValues") or {})
-    if len(values) != 1:
-        raise ValidationError("a Query of another form than 'key = :value' is beyond this engine")
-    return _text(next(iter(values.values())))
+def _partition_of(request: _Json, key_name: str) -> str:
+    """The one partition that a Query asks for."""
+    name, value = Expressions(request).equality(cast("str", request["KeyConditionExpression"]))
+    if name != key_name:
+        raise ValidationError(f"a Query by {name} is beyond this engine: the partition key is {key_name}")
+    return value
+
+
+def _in_order(key: _Key) -> tuple[str, bytes | Decimal]:
+    """Where a key comes: a partition's items in the order of their sort key."""
+    partition, *sort = key
+    if not sort:
+        return partition, b""
+    ((kind, value),) = cast("dict[str, str]", orjson.loads(sort[0])).items()
+    if kind == "N":
+        return partition, Decimal(value)
+    return partition, base64.b64decode(value) if kind == "B" else value.encode()

@@ -1,0 +1,193 @@
+"""The register engine against the embedded cluster's: the same answers to what both know, and no guess at the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alternator_trio.testing import MinistackEngine, RegisterEngine
+
+TABLE = {
+    "TableName": "items",
+    "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "p", "AttributeType": "S"},
+        {"AttributeName": "s", "AttributeType": "N"},
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+KEY = {"p": {"S": "a"}, "s": {"N": "1"}}
+NUMBERS = st.integers(-20, 120).map(lambda number: {"N": str(number)})
+VALUES = NUMBERS | st.sampled_from([{"S": ""}, {"S": "x"}, {"BOOL": True}, {"NULL": True}, {"L": [{"S": "x"}]}])
+ATTRIBUTES = st.fixed_dictionaries(
+    {}, optional={"v": NUMBERS, "w": VALUES}
+)  # ministack adds 1 to whatever is no number
+CONDITIONS = st.sampled_from(
+    [
+        "attribute_exists(p)",
+        "attribute_not_exists( v )",
+        "#w <> :old",
+        "v = :old AND attribute_exists(#w)",
+        "v > :zero AND v <= :old",
+        "v >= :zero",
+        "#w < :old",
+    ]
+)
+UPDATES = st.sampled_from(
+    [
+        "SET v = :new",
+        "SET v = if_not_exists(v, :new), #w = :old",
+        "SET #w = v + :one",
+        "SET v = v - :one REMOVE #w",
+        "REMOVE v, #w",
+        "ADD v :one",
+        "ADD v :one, #w :one",
+    ]
+)
+
+
+@st.composite
+def _requests(draw):
+    """One request that both engines know."""
+    key = {"p": {"S": draw(st.sampled_from("ab"))}, "s": {"N": draw(st.sampled_from(["1", "9", "10"]))}}
+    operation = draw(
+        st.sampled_from(["PutItem", "PutItem", "UpdateItem", "UpdateItem", "DeleteItem", "GetItem", "Query"])
+    )
+    if operation == "GetItem":
+        return operation, {"TableName": "items", "Key": key, "ConsistentRead": draw(st.booleans())}
+    if operation == "Query":
+        values = {"ExpressionAttributeValues": {":p": key["p"]}}
+        return operation, {"TableName": "items", "KeyConditionExpression": "p = :p", **values}
+    texts, request = [], {"TableName": "items"}
+    if operation == "PutItem":
+        request["Item"] = {**key, **draw(ATTRIBUTES)}
+    else:
+        request["Key"] = key
+    if operation == "UpdateItem" and draw(st.booleans()):
+        texts.append(request.setdefault("UpdateExpression", draw(UPDATES)))
+    if draw(st.booleans()):
+        texts.append(request.setdefault("ConditionExpression", draw(CONDITIONS)))
+    text = " ".join(texts)
+    values = {":new": draw(NUMBERS), ":old": draw(NUMBERS), ":zero": {"N": "0"}, ":one": {"N": "1"}}
+    used = {name: value for name, value in values.items() if name in text}
+    if used:
+        request["ExpressionAttributeValues"] = used
+    if "#w" in text:
+        request["ExpressionAttributeNames"] = {"#w": "w"}
+    returned = ["NONE", "ALL_OLD"] + ["ALL_NEW"] * (operation == "UpdateItem")
+    return operation, {**request, "ReturnValues": draw(st.sampled_from(returned))}
+
+
+def _answers(engine, requests) -> list[tuple[int, Mapping[str, object]]]:
+    """What an engine answers, in the parts that both have."""
+
+    async def main():
+        answers = []
+        for operation, request in [("CreateTable", TABLE), *requests]:
+            status, body = await engine.execute(operation, json.dumps(request).encode())
+            answer = json.loads(body)
+            if status != 200:
+                answer = {"__type": answer["__type"].rpartition("#")[2]}
+            answer.pop("TableDescription", None)
+            answers.append((status, answer))
+        await engine.aclose()
+        return answers
+
+    return trio.run(main)
+
+
+def _store() -> RegisterEngine:
+    ticks = iter(range(1, 1_000_000))
+    return RegisterEngine().at("n1", lambda: float(next(ticks)))
+
+
+@given(st.lists(_requests(), min_size=1, max_size=12))
+def test_both_engines_answer_alike(requests):
+    """Items, conditions, updates, what is returned, the order of a Query, and the kind of each error."""
+    assert _answers(_store(), requests) == _answers(MinistackEngine(), requests)
+
+
+PUT = {"TableName": "items", "Item": {**KEY, "v": {"N": "1"}, "l": {"L": [{"N": "1"}]}}}
+ITEM = {"TableName": "items", "Key": KEY}
+VALUE = {"ExpressionAttributeValues": {":v": {"N": "2"}}}
+LIST = {"ExpressionAttributeValues": {":v": {"L": [{"N": "1.0"}]}}}
+QUERY = {"TableName": "items", "ExpressionAttributeValues": {":v": {"S": "a"}}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "named"),
+    [
+        ("TransactWriteItems", {}, "TransactWriteItems"),
+        ("Scan", {"TableName": "items", "Limit": 1}, "Limit"),
+        ("Scan", {"TableName": "items", "FilterExpression": "v = :v", **VALUE}, "FilterExpression"),
+        ("GetItem", {**ITEM, "ProjectionExpression": "v"}, "ProjectionExpression"),
+        (
+            "BatchGetItem",
+            {"RequestItems": {"items": {"Keys": [KEY], "ProjectionExpression": "v"}}},
+            "ProjectionExpression",
+        ),
+        ("BatchWriteItem", {"RequestItems": {"items": [{"UpdateRequest": {}}]}}, "UpdateRequest"),
+        ("PutItem", {**PUT, "Expected": {}}, "Expected"),
+        ("PutItem", {**PUT, "ReturnValues": "ALL_NEW"}, "ALL_NEW"),
+        ("UpdateItem", {**ITEM, "ReturnValues": "UPDATED_NEW"}, "UPDATED_NEW"),
+        ("GetItem", {"TableName": "items", "Key": {"p": {"S": "a"}}}, "the key of the table"),
+        ("GetItem", {"TableName": "items", "Key": {**KEY, "v": {"N": "1"}}}, "the key of the table"),
+        ("PutItem", {"TableName": "items", "Item": {"p": {"S": "a"}}}, "'s' is missing"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET s = :v", **VALUE}, "part of the key"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :v, v = :v", **VALUE}, "updated twice"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :v REMOVE v", **VALUE}, "updated twice"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "DELETE v :v", **VALUE}, "DELETE"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "v = :v", **VALUE}, "not an update expression"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v.w = :v", **VALUE}, "not a path"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :other", **VALUE}, "':other'"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "ADD l :v", **VALUE}, "not a number"),
+        ("DeleteItem", {**ITEM, "ConditionExpression": "v = :v OR v <> :v", **VALUE}, "not a condition"),
+        ("DeleteItem", {**ITEM, "ConditionExpression": "l = :v", **LIST}, "type L"),
+        ("Query", {**QUERY, "KeyConditionExpression": "p = :v AND s = :v"}, "not a condition on a key"),
+        ("Query", {**QUERY, "KeyConditionExpression": "p > :v"}, "not a condition on a key"),
+        ("Query", {**QUERY, "KeyConditionExpression": "s = :v"}, "the partition key is p"),
+        ("CreateTable", {**TABLE, "TableName": "u", "GlobalSecondaryIndexes": []}, "GlobalSecondaryIndexes"),
+    ],
+)
+async def test_what_is_beyond_the_engine_is_refused_by_name(operation, request_, named):
+    """A simulation shows what a server does, or says that it cannot."""
+    store = _store()
+    for each, known in [("CreateTable", TABLE), ("PutItem", PUT), (operation, request_)]:
+        status, body = await store.execute(each, json.dumps(known).encode())
+    assert (status, json.loads(body)["__type"]) == (400, "ValidationException")
+    assert named in json.loads(body)["message"]
+    status, body = await store.execute("Scan", b'{"TableName": "items"}')
+    assert json.loads(body)["Items"] == [PUT["Item"]]
+
+
+async def test_tables_come_and_go():
+    """What is made is listed and described, once; what is dropped is gone with its rows."""
+    store = _store()
+
+    async def ask(operation, request):
+        status, body = await store.execute(operation, json.dumps(request).encode())
+        return json.loads(body) if status == 200 else json.loads(body)["__type"]
+
+    await ask("CreateTable", TABLE)
+    assert await ask("CreateTable", TABLE) == "ResourceInUseException"
+    assert await ask("ListTables", {}) == {"TableNames": ["items"]}
+    assert (await ask("DescribeTable", {"TableName": "items"}))["Table"]["KeySchema"] == TABLE["KeySchema"]
+    await ask("PutItem", PUT)
+    await ask("DeleteTable", {"TableName": "items"})
+    assert await ask("GetItem", ITEM) == "ResourceNotFoundException"
+    await ask("CreateTable", TABLE)
+    assert await ask("GetItem", ITEM) == {}
+
+
+async def test_numbers_are_equal_by_value():
+    """1 and 1.0 are one number."""
+    store = _store()
+    await store.execute("CreateTable", json.dumps(TABLE).encode())
+    await store.execute("PutItem", json.dumps(PUT).encode())
+    condition = {"ConditionExpression": "v = :v", "ExpressionAttributeValues": {":v": {"N": "1.0"}}}
+    assert (await store.execute("DeleteItem", json.dumps({**ITEM, **condition}).encode()))[0] == 200
