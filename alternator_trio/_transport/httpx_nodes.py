@@ -9,53 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Final, cast
 
-import h11
 import httpcore
 import httpx
 import trio
 
-from alternator_trio._transport.connection import ends_connection
+from alternator_trio._transport.httpx_body import AnswerBody
 from alternator_trio._transport.httpx_network import NodeNetwork, TlsChoice
+from alternator_trio._transport.httpx_proxies import Proxies
 from alternator_trio.nodes import Node, without_user_info
 from alternator_trio.transports import HttpxTransport
 
-__all__ = ["CARRIER", "Carrier", "NodeConnections", "NodePool", "Proxies"]
+__all__ = ["CARRIER", "Carrier", "NodeConnections", "NodePool"]
 
 CARRIER: Final = "alternator_trio.carrier"
 """The extension of a request that holds its `Carrier`."""
-
-
-_OK: Final = 200
-_MAX_REFUSAL_BYTES: Final = 64 * 1024  # of an error's body, to see what it says about the connection
-
-# What NO_PROXY means is the standard library's to say; its stubs leave this out.
-_bypass: Final[Callable[[str, Mapping[str, str]], object]] = vars(urllib.request)["proxy_bypass_environment"]
-
-
-class Proxies:
-    """Which proxy leads to a node.
-
-    Args:
-        options: The user's choice.
-        environment: Proxies by scheme, as `urllib.request.getproxies_environment` reads them.
-    """
-
-    def __init__(self, options: HttpxTransport, environment: Mapping[str, str]) -> None:
-        self._given = options.proxy
-        self._environment = dict(environment) if options.trust_env else {}
-
-    def to(self, node: Node) -> str | None:
-        """The URL of the proxy; None: there is none."""
-        if self._given is not None:
-            return self._given
-        found = self._environment.get(node.scheme, self._environment.get("all"))
-        if found is None or _bypass(node.host, self._environment):
-            return None
-        return found if "://" in found else f"http://{found}"
 
 
 class NodePool:
@@ -145,7 +115,7 @@ class NodeConnections(httpx.AsyncBaseTransport):
             if not is_answered:
                 self.leave(pool)
         extensions: dict[str, object] = answer.extensions  # type: ignore[assignment]  # pyright: ignore[reportUnknownMemberType]  # httpcore leaves the types of its extensions open
-        body = _Body(self, pool, answer, extensions)
+        body = AnswerBody(answer, extensions, on_closed=partial(self.leave, pool))
         return httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions)
 
     def leave(self, pool: NodePool) -> None:
@@ -220,57 +190,6 @@ class NodeConnections(httpx.AsyncBaseTransport):
             http2=self._http2,
             network_backend=network,
         )
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer, as it comes."""
-
-    def __init__(
-        self, connections: NodeConnections, pool: NodePool, answer: httpcore.Response, extensions: Mapping[str, object]
-    ) -> None:
-        self._extensions = extensions
-        self._connections = connections
-        self._pool = pool
-        self._answer = answer
-        self._refusal = b""
-        self._is_closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._answer.aiter_stream():
-            if self._answer.status != _OK and len(self._refusal) < _MAX_REFUSAL_BYTES:
-                self._refusal += part
-            yield part
-
-    async def aclose(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        try:
-            await self._part_with_connection()
-            await self._answer.aclose()
-        finally:
-            self._connections.leave(self._pool)
-
-    async def _part_with_connection(self) -> None:
-        """Close an HTTP/1.1 connection that is not to be used again, before httpcore can give it to another."""
-        # Whatever HTTP/2 carries has its stream, and its connection serves others at this moment.
-        if self._extensions.get("http_version") == b"HTTP/2":
-            return
-        refusal = self._answer.status != _OK and ends_connection(self._answer.status, self._refusal)
-        if refusal or _has_leftovers(self._answer):
-            stream = cast("httpcore.AsyncNetworkStream", self._extensions["network_stream"])
-            await stream.aclose()  # ours: it waits for nobody
-
-
-def _has_leftovers(answer: httpcore.Response) -> bool:
-    """Whether bytes have come with an answer that are not its own.
-
-    h11 keeps them, and takes them for the beginning of the next answer. httpcore (1.0.9) never asks, and shows its h11
-    to nobody: under other names nothing is seen here, which tests/hostile would tell.
-    """
-    connection: object = getattr(getattr(answer.stream, "_stream", None), "_connection", None)
-    protocol: object = getattr(connection, "_h11_state", None)
-    return isinstance(protocol, h11.Connection) and bool(protocol.trailing_data[0])
 
 
 def _for_httpcore(request: httpx.Request) -> httpcore.Request:

@@ -22,7 +22,8 @@ from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.httpx_exchange import Exchange
 from alternator_trio._transport.httpx_lease import HttpxLease
 from alternator_trio._transport.httpx_network import TlsChoice
-from alternator_trio._transport.httpx_nodes import CARRIER, NodeConnections, NodePool, Proxies
+from alternator_trio._transport.httpx_nodes import CARRIER, NodeConnections, NodePool
+from alternator_trio._transport.httpx_proxies import Proxies
 from alternator_trio._transport.pools import Pools
 from alternator_trio._transport.tls_contexts import TlsContexts, contexts_for
 from alternator_trio._wire.http_response import HttpResponse
