@@ -117,9 +117,12 @@ class DirectContact(Message):
         return self.node
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(slots=True, kw_only=True)
 class AttemptSettled(Message):
-    """How attempts at a node have ended: ``successes``, then ``failures`` since the last of them, and why that was."""
+    """How attempts at a node have ended: ``successes``, then ``failures`` since the last of them, and why that was.
+
+    Nobody changes one, but it is not frozen: a failing node has two made per request, and freezing triples their price.
+    """
 
     limit: ClassVar[int] = 2 * MAX_NODES
     node: Node
