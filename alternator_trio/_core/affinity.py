@@ -35,8 +35,10 @@ __all__ = [
 
 _KEY_HOLDER: Final = {"DeleteItem": "Key", "PutItem": "Item", "UpdateItem": "Key"}
 """The writes of one item, and the parameter that holds its key."""
+_ANY_WRITE: Final = AffinityMode.ANY_WRITE
 _BATCH: Final = "BatchWriteItem"
 _BATCH_KEY_HOLDER: Final = {"DeleteRequest": "Key", "PutRequest": "Item"}
+_TYPE_BYTE: Final = {"S": b"\x01", "N": b"\x02", "B": b"\x03"}
 _UPDATE_RETURN_VALUES: Final = frozenset({"ALL_OLD", "UPDATED_OLD", "ALL_NEW"})
 
 _NOTHING: Final[Mapping[str, object]] = {}
@@ -143,7 +145,7 @@ def qualifies(mode: AffinityMode, operation: str, parameters: Mapping[str, objec
         >>> qualifies(AffinityMode.RMW, "UpdateItem", {"AttributeUpdates": {"n": {"Action": "PUT"}}})
         False
     """
-    if mode is AffinityMode.ANY_WRITE:
+    if mode is _ANY_WRITE:
         return operation in _KEY_HOLDER or operation == _BATCH
     if operation not in _KEY_HOLDER:
         return False
@@ -212,10 +214,10 @@ def batch_order(votes: Iterable[int], ring: Sequence[Node]) -> tuple[Node, ...]:
         >>> [str(node) for node in batch_order([1, 2, 2], ring)]
         ['http://b:8000', 'http://c:8000']
     """
-    counts: collections.Counter[int] = collections.Counter()
+    counts: collections.Counter[Node] = collections.Counter()
     for seed, count in collections.Counter(votes).items():
-        counts[next(seeded_order(len(ring), seed))] += count
-    return tuple(ring[place] for place in sorted(counts, key=lambda place: (-counts[place], place)))
+        counts[next(seeded_order(ring, seed))] += count
+    return tuple(sorted(counts, key=lambda node: (-counts[node], node)))
 
 
 def _route_batch(parameters: Mapping[str, object], key_names: Mapping[str, str]) -> Affinity:
@@ -250,27 +252,15 @@ def _hash_in(attributes: object, name: str) -> int | None:
 
 
 def _hashed_bytes(type_name: str, content: object) -> bytes | None:
-    match type_name, content:
-        case "S", str():
-            return _text(b"\x01", content)
-        case "N", str():
-            return _text(b"\x02", content)
-        case "B", str():
-            try:
-                return b"\x03" + base64.b64decode(content, validate=True)
-            except ValueError:  # no base64, or not even ASCII
-                return None
-        case "B", bytes() | bytearray() | memoryview():
-            return b"\x03" + content
-        case _:
-            return None
-
-
-def _text(prefix: bytes, text: str) -> bytes | None:
-    try:
-        return prefix + text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
+    prefix = _TYPE_BYTE.get(type_name)
+    if prefix is None:
         return None
+    try:
+        if isinstance(content, str):
+            return prefix + (base64.b64decode(content, validate=True) if type_name == "B" else content.encode())
+    except ValueError:  # no base64, or half a surrogate pair
+        return None
+    return prefix + content if type_name == "B" and isinstance(content, (bytes, bytearray, memoryview)) else None
 
 
 def _reads_first(update: object) -> bool:

@@ -102,8 +102,8 @@ class GoRand:
 
 
 def _word(seed: int, place: int) -> int:
-    """The word that stands at a place when the state is new."""
+    """The word that stands at a place when the state is new; with bits beyond the 64th, which no sum of words keeps."""
     first = _POWERS[place] * seed % _MODULUS
     second = _MULTIPLIER * first % _MODULUS
     third = _MULTIPLIER * second % _MODULUS
-    return ((first << 40) ^ (second << 20) ^ third ^ COOKED[place]) & _WORD
+    return (first << 40) ^ (second << 20) ^ third ^ COOKED[place]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from alternator_trio._core.go_rand import GoRand, first_intn
 from alternator_trio._core.health import NodeState
@@ -23,6 +23,8 @@ from alternator_trio._core.randomness import Randomness
 from alternator_trio.nodes import Node
 
 __all__ = ["PreferredPlan", "QueryPlan", "RoundRobinPlan", "SeededPlan", "StateOf", "seeded_order"]
+
+T = TypeVar("T")
 
 _ACTIVE: Final = NodeState.ACTIVE
 _QUARANTINED: Final = NodeState.QUARANTINED
@@ -211,7 +213,6 @@ class SeededPlan(_Walk):
         ring: All nodes, sorted.
         seed: A signed 64-bit number: the hash of a partition key.
         state_of: How a node stands now.
-        tried_last: A node that comes last of all. Affinity keeps to one order and does without.
 
     Example:
         >>> ring = [Node("http", host, 8000) for host in ("a", "b", "c")]
@@ -222,12 +223,8 @@ class SeededPlan(_Walk):
 
     __slots__ = ()
 
-    def __init__(self, ring: Sequence[Node], seed: int, state_of: StateOf, tried_last: Node | None = None) -> None:
-        order: Iterator[Node] = map(ring.__getitem__, seeded_order(len(ring), seed))
-        if tried_last is not None:
-            tried_last = tried_last if tried_last in ring else None
-            order = (node for node in order if node != tried_last)
-        super().__init__(order, ring, state_of, tried_last)
+    def __init__(self, ring: Sequence[Node], seed: int, state_of: StateOf) -> None:
+        super().__init__(seeded_order(ring, seed), ring, state_of)
 
     def instead_of(self, node: Node, accepts: Callable[[Node], bool]) -> Node:
         """The node itself: affinity waits for it."""
@@ -261,25 +258,26 @@ class PreferredPlan(_Walk):
         return node
 
 
-def seeded_order(ring_length: int, seed: int) -> Iterator[int]:
-    """The places of a ring in the order of a seed.
+def seeded_order(ring: Sequence[T], seed: int) -> Iterator[T]:
+    """A ring in the order of a seed.
 
     Each place is drawn from those that remain; the last one of them then moves into its slot. Only the slots that
     were moved are held, so that the first place costs the same in any ring.
 
     Example:
-        >>> list(seeded_order(6, 42))
-        [5, 2, 0, 3, 1, 4]
+        >>> list(seeded_order("abcdef", 42))
+        ['f', 'c', 'a', 'd', 'b', 'e']
     """
-    if ring_length < 1:
+    length = len(ring)
+    if not length:
         return
-    yield first_intn(seed, ring_length)  # most requests ask for no more
+    yield ring[first_intn(seed, length)]  # most requests ask for no more
     intn = GoRand(seed).intn
-    slot = intn(ring_length)
-    moved = {slot: ring_length - 1}
-    for last in range(ring_length - 2, -1, -1):
+    slot = intn(length)
+    moved = {slot: length - 1}
+    for last in range(length - 2, -1, -1):
         slot = intn(last + 1)
-        yield moved.get(slot, slot)
+        yield ring[moved.get(slot, slot)]
         moved[slot] = moved.pop(last, last)
 
 

@@ -289,7 +289,7 @@ def test_a_batch_prefers_the_nodes_with_the_most_votes(size, votes, rng):
 def test_equal_votes_go_by_the_endpoint():
     """Of nodes with as many votes, the one whose endpoint sorts first."""
     ring = ring_of(5)
-    one_each = {next(seeded_order(5, seed)): seed for seed in range(100)}
+    one_each = {next(seeded_order(range(5), seed)): seed for seed in range(100)}
     votes = list(one_each.values())
     random.Random(1).shuffle(votes)
     assert batch_order(votes, ring) == ring
