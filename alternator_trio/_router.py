@@ -139,13 +139,13 @@ class Router:
             names = {**names, **affinity.partition_keys}  # an operation's own choice names keys of its own
         way = route(affinity.mode, request.operation, request.parameters, names)
         match way:
+            case Keyed(seed=seed, table=table):
+                request.keyed_table = table
+                return SeededPlan(live.ring, seed, self._state_of)
             case NotAffine(doubted=table):
                 if table is not None:
                     self._keys.tell(KeyDoubted(table=table))
                 return None
-            case Keyed(seed=seed, table=table):
-                request.keyed_table = table
-                return SeededPlan(live.ring, seed, self._state_of)
             case Batch(votes=votes, missing=missing):
                 self._want(missing)
                 return PreferredPlan(batch_order(votes, live.ring), live.ring, self._state_of)

@@ -196,7 +196,7 @@ def key_hash(value: Mapping[str, object]) -> int | None:
     for type_name, content in value.items():
         data = _hashed_bytes(type_name, content)
         if data is not None:
-            return mmh3.hash64(data, seed=0, x64arch=True, signed=True)[0]
+            return mmh3.hash64(data)[0]  # x64, seed 0 and signed are its defaults
     return None
 
 

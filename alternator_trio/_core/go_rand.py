@@ -44,8 +44,6 @@ def first_intn(seed: int, n: int) -> int:
     """
     start = seed % _MODULUS or _ZERO_SEED
     value = (_word(start, _LENGTH - 1) + _word(start, _FEED - 1) & _INT63) >> _INT31_SHIFT
-    if n & (n - 1) == 0:
-        return value & (n - 1)
     return value % n if value < _INT31_END - _INT31_END % n else GoRand(seed).intn(n)
 
 
@@ -93,8 +91,6 @@ class GoRand:
         if not 0 < n < _INT31_END:
             raise ValueError(f"{n} is not within 1 to 2^31-1")
         value = self.int63() >> _INT31_SHIFT
-        if n & (n - 1) == 0:
-            return value & (n - 1)
         highest = _INT31_END - 1 - _INT31_END % n
         while value > highest:
             value = self.int63() >> _INT31_SHIFT
