@@ -130,6 +130,8 @@ class DataPath:
             self.failed += 1
             if request is not None:
                 request.complete(error)
+            else:  # its parameters cannot be written, or its name is none
+                error.operation = operation if operation.isalnum() else None
             raise
 
     async def perform_once(self, operation: str, parameters: Mapping[str, object]) -> dict[str, object]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from typing import Any, Unpack
+from typing import Any, NoReturn, Unpack
 
 import trio
 
+from alternator_trio._client_block import HOW_TO_OPEN, ClientBlock
 from alternator_trio._operations import Operations
 from alternator_trio._routing_check import RoutingCheck
 from alternator_trio._runtime import Runtime, open_runtime
@@ -83,6 +84,8 @@ class Client(Operations):
     __slots__ = ("_config", "_runtime")
 
     def __init__(self, runtime: Runtime, config: AlternatorConfig | None = None) -> None:
+        if not isinstance(runtime, Runtime):  # pyright: ignore[reportUnnecessaryIsInstance]  # seeds, most likely
+            raise TypeError(f"a client is opened, not made; {HOW_TO_OPEN}")
         self._runtime = runtime
         self._config = runtime.config if config is None else config
 
@@ -182,6 +185,7 @@ class Client(Operations):
             ResourceNotFoundException: There is no such table.
             AlternatorError: The cluster could not be asked.
         """
+        _check_table(table)
         return await self._runtime.partition_key(table)
 
     def clear_partition_key(self, table: str) -> None:
@@ -189,6 +193,7 @@ class Client(Operations):
 
         A name given with `KeyRouteAffinity` stays.
         """
+        _check_table(table)
         self._runtime.clear_partition_key(table)
 
     def statistics(self) -> Statistics:
@@ -223,11 +228,13 @@ class Client(Operations):
         state = "closed" if self._runtime.lifetime.is_over else f"{self.routing_scope}, {len(self.nodes())} node(s)"
         return f"<alternator_trio.Client: {state}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client is neither pickled nor copied; its AlternatorConfig can be")
 
-@contextlib.asynccontextmanager
-async def open_alternator(
+
+def open_alternator(
     *seeds: str, config: AlternatorConfig | None = None, **options: Unpack[Options]
-) -> AsyncGenerator[Client, None]:
+) -> contextlib.AbstractAsyncContextManager[Client]:
     """Open a client for the length of a block.
 
     Entering starts the first refresh of the node list and does not wait for it: until a node has answered, requests
@@ -239,18 +246,34 @@ async def open_alternator(
         config: A whole configuration; seeds and options given beside it win.
         options: See `AlternatorConfig`.
 
-    Yields:
-        The client.
+    Returns:
+        The block, to be entered once with ``async with``, which gives the client.
 
     Raises:
         ConfigurationError: A seed or an option is wrong; raised before anything is sent.
         ClientStoppedError: An actor crashed too often while the block ran.
+        RuntimeError: There is no Trio run.
 
     Example:
         >>> async with open_alternator("http://10.0.0.1:8000") as client:
         ...     await client.put_item(TableName="users", Item={"id": {"S": "ada"}})
     """
+    return ClientBlock(_open(seeds, config, options))
+
+
+@contextlib.asynccontextmanager
+async def _open(
+    seeds: tuple[str, ...], config: AlternatorConfig | None, options: Options
+) -> AsyncGenerator[Client, None]:
     if not trio.lowlevel.in_trio_run():
-        raise RuntimeError("open_alternator needs a Trio run: trio.run(main); asyncio is not supported")
+        raise RuntimeError(
+            "open_alternator needs a Trio run: trio.run(main), or anyio.run(main, backend='trio'); "
+            "asyncio is not supported"
+        )
     async with open_runtime(AlternatorConfig.build(seeds, config, options)) as runtime:
         yield Client(runtime)
+
+
+def _check_table(table: object) -> None:
+    if not isinstance(table, str):
+        raise EncodingError(f"table: {table!r} is no table's name")

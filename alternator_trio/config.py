@@ -18,7 +18,7 @@ from alternator_trio._checks import check_count, check_names, check_seconds, sho
 from alternator_trio.content import RequestCompression, ResponseEncodings, as_response_encodings
 from alternator_trio.credentials import Credentials, CredentialsProvider, credentials_problem, provider_name
 from alternator_trio.errors import ConfigurationError
-from alternator_trio.instruments import Instrument
+from alternator_trio.instruments import Instrument, check_hooks
 from alternator_trio.nodes import Node, parse_endpoint, without_user_info
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
 from alternator_trio.tls import Tls, check_tls
@@ -209,6 +209,8 @@ class AlternatorConfig:
         object.__setattr__(self, "seeds", _listed(self.seeds))
         object.__setattr__(self, "seed_nodes", _parse_seeds(self.seeds, discovery=self.discovery))
         self._check()
+        for instrument in self.instruments:
+            check_hooks(instrument)
 
     def _check(self) -> None:
         for name in ("active_interval", "idle_interval", "connect_timeout", "attempt_timeout", "ddl_timeout"):

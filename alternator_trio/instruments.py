@@ -7,12 +7,17 @@ and carry no secret.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-__all__ = ["ClockSkewCorrected", "Event", "Instrument", "NodeStateChanged", "Notifier", "ScopeChanged"]
+from alternator_trio._checks import nearest
+from alternator_trio.errors import ConfigurationError
 
+__all__ = ["ClockSkewCorrected", "Event", "Instrument", "NodeStateChanged", "Notifier", "ScopeChanged", "check_hooks"]
+
+_MISSPELT: Final = 0.85  # "on_scope_changed" is so near, "node_changed", which may be meant otherwise, is not
 _logger: Final = logging.getLogger("alternator_trio")
 
 
@@ -84,6 +89,35 @@ class Instrument:
 
 
 Event: TypeAlias = ScopeChanged | NodeStateChanged | ClockSkewCorrected
+
+
+_HOOKS: Final = tuple(name for name in vars(Instrument) if not name.startswith("_"))
+
+
+def check_hooks(instrument: Instrument) -> None:
+    """Refuse hooks that would never be called: one that is async, and one whose name is misspelt.
+
+    Methods of other names are the instrument's own business. Misspelt is one next to the name of a hook that the
+    instrument leaves as it is.
+
+    Raises:
+        ConfigurationError: There is one; the message names it.
+    """
+    kind = type(instrument).__name__
+    for hook in _HOOKS:
+        if inspect.iscoroutinefunction(getattr(instrument, hook)):
+            raise ConfigurationError(f"instruments: {kind}.{hook} is async; hooks are called synchronously")
+    unused = [hook for hook in _HOOKS if not _has_own(instrument, hook)]
+    for name in dir(type(instrument)):
+        if not name.startswith("_") and name not in _HOOKS and inspect.isroutine(getattr(type(instrument), name)):
+            hint = nearest(name, unused, _MISSPELT)
+            if hint:
+                raise ConfigurationError(f"instruments: {kind}.{name} is no hook and would never be called{hint}")
+
+
+def _has_own(instrument: Instrument, hook: str) -> bool:
+    """Whether a class or the object itself brings a hook of its own."""
+    return getattr(getattr(instrument, hook), "__func__", None) is not getattr(Instrument, hook)
 
 
 class Notifier:

@@ -47,8 +47,8 @@ class RoutingScope:
                     f"routing_scope: {fallback!r} is no fallback; build the chain with with_fallback"
                 )
         for name, value in (("datacenter", self.datacenter_name), ("rack", self.rack_name)):
-            if value is not None and not (isinstance(value, str) and value and value.isprintable()):  # pyright: ignore[reportUnnecessaryIsInstance]  # what callers pass is not always what we ask for
-                raise ConfigurationError(f"routing_scope: {name} {value!r} is no name")
+            if value is not None:
+                _check_name(name, value)
 
     @classmethod
     def cluster(cls) -> Self:
@@ -58,11 +58,14 @@ class RoutingScope:
     @classmethod
     def datacenter(cls, datacenter: str) -> Self:
         """The nodes of one datacenter."""
+        _check_name("datacenter", datacenter)
         return cls(datacenter)
 
     @classmethod
     def rack(cls, datacenter: str, rack: str) -> Self:
         """The nodes of one rack of one datacenter."""
+        _check_name("datacenter", datacenter)
+        _check_name("rack", rack)
         return cls(datacenter, rack)
 
     def with_fallback(self, *scopes: RoutingScope) -> RoutingScope:
@@ -97,6 +100,12 @@ class RoutingScope:
         if self.rack_name is None:
             return f"datacenter {self.datacenter_name}"
         return f"rack {self.datacenter_name}/{self.rack_name}"
+
+
+def _check_name(what: str, value: object) -> None:
+    # None as well, which an environment variable may have given: a wider scope is not what was meant.
+    if not (isinstance(value, str) and value and value.isprintable()):
+        raise ConfigurationError(f"routing_scope: {what} {value!r} is no name")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

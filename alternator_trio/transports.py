@@ -86,6 +86,7 @@ def check_transport(value: object, *, has_tls: bool) -> None:
         return
     if not _is_httpx_client(value):
         shown = repr(without_user_info(value)) if isinstance(value, str) else type(value).__name__
+        shown = f"the class {value.__name__}" if isinstance(value, type) else shown
         raise ConfigurationError(
             f"transport: {shown} is neither 'native' nor 'httpx' nor an HttpxTransport nor an httpx.AsyncClient"
         )

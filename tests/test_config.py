@@ -7,6 +7,7 @@ import dataclasses
 import math
 import pickle
 import ssl
+from collections.abc import Callable
 from fractions import Fraction
 from typing import get_type_hints
 
@@ -21,6 +22,7 @@ from alternator_trio.credentials import Credentials
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.instruments import Instrument
 from alternator_trio.routing import KeyRouteAffinity, NodeHealth, RoutingScope
+from alternator_trio.transports import HttpxTransport
 
 SEEDS = ["http://a:8000"]
 
@@ -141,6 +143,27 @@ def test_choices_are_checked(name: str, value: object) -> None:
 def test_choices_are_taken(name: str, value: object) -> None:
     """What is valid is what the configuration says afterwards."""
     assert getattr(build(**{name: value}), name) is value
+
+
+@pytest.mark.parametrize(
+    ("make", "names", "reason"),
+    [
+        (RoutingScope.datacenter, [None], "datacenter None is no name"),
+        (RoutingScope.rack, ["dc1", None], "rack None is no name"),
+        (RoutingScope.rack, [None, "r1"], "datacenter None is no name"),
+        (RoutingScope.datacenter, [""], "datacenter '' is no name"),
+    ],
+)
+def test_a_scope_has_names(make: Callable[..., RoutingScope], names: list[object], reason: str) -> None:
+    """None, as of a variable that is not set, would be all datacenters or all racks."""
+    with pytest.raises(ConfigurationError, match=f"^routing_scope: {reason}$"):
+        make(*names)
+
+
+def test_a_class_in_place_of_a_transport_is_named() -> None:
+    """Its parentheses are missing."""
+    with pytest.raises(ConfigurationError, match=r"^transport: the class HttpxTransport is neither"):
+        build(transport=HttpxTransport)
 
 
 @pytest.mark.parametrize("name", DELAYS)

@@ -64,7 +64,7 @@ def _check_extras(settings: Settings, *, as_json: bool) -> None:
     missing = [extra for extra, package in needed.items() if importlib.util.find_spec(package) is None]
     if missing:
         what = " and ".join(needed[extra] for extra in missing)
-        raise ConfigurationError(f"the demo needs {what}: pip install 'alternator-trio[{','.join(missing)}]'")
+        raise ConfigurationError(f"the demo needs {what}: in a clone, pip install '.[{','.join(missing)}]'")
 
 
 def _run_demo(settings: Settings, *, as_json: bool) -> int:

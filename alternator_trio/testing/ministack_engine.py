@@ -103,7 +103,7 @@ def _import_ministack() -> tuple[ModuleType, ModuleType, ModuleType]:
         responses = importlib.import_module("ministack.core.responses")
     except ImportError as error:
         raise ImportError(
-            "the embedded cluster needs the ministack engine: pip install 'alternator-trio[local]', "
+            "the embedded cluster needs ministack, as the extra 'local' brings it: in a clone, pip install '.[local]'; "
             "or pass another engine to LocalCluster(engine=...)"
         ) from error
     for name in ("dynamodb", "dynamodb_streams"):  # They log every table made, at INFO, under names not their own.

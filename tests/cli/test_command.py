@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,9 @@ def test_a_missing_extra_is_named(missing, arguments, extras, monkeypatch, capsy
     for package in missing:
         monkeypatch.setitem(sys.modules, package, None)
     assert status_of(*arguments) == 2
-    assert f"pip install 'alternator-trio[{extras}]'" in capsys.readouterr().err
+    assert f"pip install '.[{extras}]'" in capsys.readouterr().err
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
 def test_json_needs_no_rich(monkeypatch, capsys):

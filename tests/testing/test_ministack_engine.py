@@ -146,5 +146,5 @@ def test_the_package_does_not_import_it():
 def test_without_ministack_the_error_names_the_extra(monkeypatch):
     """Who has not installed the engine is told how."""
     monkeypatch.setitem(sys.modules, "ministack.services.dynamodb", None)
-    with pytest.raises(ImportError, match=r"alternator-trio\[local\]"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[local\]'"):
         MinistackEngine()
