@@ -24,7 +24,7 @@ from alternator_trio._actors.messages import (
 from alternator_trio._core.affinity import Batch, Keyed, KeyMissing, NotAffine, batch_order, route
 from alternator_trio._core.health import NodeState
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._core.query_plan import PreferredPlan, QueryPlan, RoundRobinPlan, SeededPlan
+from alternator_trio._core.query_plan import QueryPlan, RoundRobinPlan, preferred_plan, seeded_plan
 from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio._transport.connection import Connection, Ending
@@ -141,14 +141,14 @@ class Router:
         match way:
             case Keyed(seed=seed, table=table):
                 request.keyed_table = table
-                return SeededPlan(live.ring, seed, self._state_of)
+                return seeded_plan(live.ring, seed, self._state_of)
             case NotAffine(doubted=table):
                 if table is not None:
                     self._keys.tell(KeyDoubted(table=table))
                 return None
             case Batch(votes=votes, missing=missing):
                 self._want(missing)
-                return PreferredPlan(batch_order(votes, live.ring), live.ring, self._state_of)
+                return preferred_plan(batch_order(votes, live.ring), live.ring, self._state_of)
             case KeyMissing(tables=tables):
                 self._want(tables)
                 return None

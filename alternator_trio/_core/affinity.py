@@ -3,7 +3,8 @@
 Rules (spec §4): reads never qualify; `rmw` takes the writes that read first, `any_write` all of them. A write of one
 item is routed by the hash of its partition key, a batch by the votes of its entries. What is malformed has no affinity
 and is left to the server to refuse. Numbers hash as they go on the wire; health has no say. Pure: who calls looks up
-the keys that are missing, and makes the plan: `SeededPlan` for `Keyed`, `PreferredPlan` over `batch_order` for `Batch`.
+the keys that are missing, and makes the plan: `seeded_plan` for `Keyed`, `preferred_plan` over `batch_order` for
+`Batch`.
 """
 
 from __future__ import annotations

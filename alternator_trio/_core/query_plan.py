@@ -22,7 +22,7 @@ from alternator_trio._core.health import NodeState
 from alternator_trio._core.randomness import Randomness
 from alternator_trio.nodes import Node
 
-__all__ = ["PreferredPlan", "QueryPlan", "RoundRobinPlan", "SeededPlan", "StateOf", "seeded_order"]
+__all__ = ["FirmPlan", "QueryPlan", "RoundRobinPlan", "StateOf", "preferred_plan", "seeded_order", "seeded_plan"]
 
 T = TypeVar("T")
 
@@ -206,7 +206,18 @@ class RoundRobinPlan:
         return self._others
 
 
-class SeededPlan(_Walk):
+class FirmPlan(_Walk):
+    """An order that is kept to: no node is passed over because it is busy."""
+
+    __slots__ = ()
+
+    def instead_of(self, node: Node, accepts: Callable[[Node], bool]) -> Node:
+        """The node itself: affinity waits for it."""
+        del accepts
+        return node
+
+
+def seeded_plan(ring: Sequence[Node], seed: int, state_of: StateOf) -> FirmPlan:
     """The order in which all Alternator clients try the nodes for one seed.
 
     Args:
@@ -216,23 +227,14 @@ class SeededPlan(_Walk):
 
     Example:
         >>> ring = [Node("http", host, 8000) for host in ("a", "b", "c")]
-        >>> plan = SeededPlan(ring, seed=42, state_of=lambda node: NodeState.ACTIVE)
+        >>> plan = seeded_plan(ring, seed=42, state_of=lambda node: NodeState.ACTIVE)
         >>> [str(plan.next_node()) for _ in range(4)]
         ['http://c:8000', 'http://b:8000', 'http://a:8000', 'None']
     """
-
-    __slots__ = ()
-
-    def __init__(self, ring: Sequence[Node], seed: int, state_of: StateOf) -> None:
-        super().__init__(seeded_order(ring, seed), ring, state_of)
-
-    def instead_of(self, node: Node, accepts: Callable[[Node], bool]) -> Node:
-        """The node itself: affinity waits for it."""
-        del accepts
-        return node
+    return FirmPlan(seeded_order(ring, seed), ring, state_of)
 
 
-class PreferredPlan(_Walk):
+def preferred_plan(preferred: Sequence[Node], ring: Sequence[Node], state_of: StateOf) -> FirmPlan:
     """Given nodes first, then the rest in the order of the ring.
 
     Args:
@@ -242,20 +244,11 @@ class PreferredPlan(_Walk):
 
     Example:
         >>> ring = [Node("http", host, 8000) for host in ("a", "b", "c")]
-        >>> plan = PreferredPlan(ring[1:2], ring, state_of=lambda node: NodeState.ACTIVE)
+        >>> plan = preferred_plan(ring[1:2], ring, state_of=lambda node: NodeState.ACTIVE)
         >>> [str(plan.next_node()) for _ in range(4)]
         ['http://b:8000', 'http://a:8000', 'http://c:8000', 'None']
     """
-
-    __slots__ = ()
-
-    def __init__(self, preferred: Sequence[Node], ring: Sequence[Node], state_of: StateOf) -> None:
-        super().__init__(_preferred_order(preferred, ring), ring, state_of)
-
-    def instead_of(self, node: Node, accepts: Callable[[Node], bool]) -> Node:
-        """The node itself: what prefers a node waits for it."""
-        del accepts
-        return node
+    return FirmPlan(_preferred_order(preferred, ring), ring, state_of)
 
 
 def seeded_order(ring: Sequence[T], seed: int) -> Iterator[T]:

@@ -21,7 +21,7 @@ from alternator_trio._core.affinity import (
     tables_of_batch,
 )
 from alternator_trio._core.health import NodeState
-from alternator_trio._core.query_plan import SeededPlan, seeded_order
+from alternator_trio._core.query_plan import seeded_order, seeded_plan
 from alternator_trio.nodes import Node
 from alternator_trio.routing import AffinityMode
 
@@ -280,7 +280,7 @@ def ring_of(size):
 def test_a_batch_prefers_the_nodes_with_the_most_votes(size, votes, rng):
     """A vote is for the first node of its plan; more votes first, then the smaller endpoint, in any order of them."""
     ring = ring_of(size)
-    firsts = [SeededPlan(ring, vote, lambda _: NodeState.ACTIVE).next_node() for vote in votes]
+    firsts = [seeded_plan(ring, vote, lambda _: NodeState.ACTIVE).next_node() for vote in votes]
     expected = sorted(set(firsts), key=lambda node: (-firsts.count(node), node.endpoint))
     assert list(batch_order(votes, ring)) == expected
     assert list(batch_order(rng.sample(votes, len(votes)), ring)) == expected

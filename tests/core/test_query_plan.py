@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alternator_trio._core.go_rand import GoRand
 from alternator_trio._core.health import NodeState
-from alternator_trio._core.query_plan import PreferredPlan, RoundRobinPlan, SeededPlan, seeded_order
+from alternator_trio._core.query_plan import RoundRobinPlan, preferred_plan, seeded_order, seeded_plan
 from alternator_trio.nodes import Node
 
 ACTIVE, QUARANTINED, DOWN = NodeState.ACTIVE, NodeState.QUARANTINED, NodeState.DOWN
@@ -37,12 +37,12 @@ def round_robin(ring, state_of, seed=0, tried_last=None):
 
 
 def seeded(ring, state_of, seed=0):
-    return SeededPlan(ring, seed, state_of)
+    return seeded_plan(ring, seed, state_of)
 
 
 def preferred(ring, state_of, seed=0):
     rng = random.Random(seed)
-    return PreferredPlan(rng.sample(ring, rng.randint(0, len(ring))), ring, state_of)
+    return preferred_plan(rng.sample(ring, rng.randint(0, len(ring))), ring, state_of)
 
 
 PLANS = pytest.mark.parametrize("plan_of", [round_robin, seeded, preferred])
@@ -236,7 +236,7 @@ def test_preferred_nodes_that_are_not_there_are_passed_over():
     """A preference for a node that left, or one named twice, changes nothing else."""
     ring = ring_of(3)
     gone = Node("http", "10.0.0.9", 8000)
-    plan = PreferredPlan([gone, ring[2], ring[2]], ring, lambda _: ACTIVE)
+    plan = preferred_plan([gone, ring[2], ring[2]], ring, lambda _: ACTIVE)
     assert consumed(plan) == [ring[2], ring[0], ring[1]]
 
 

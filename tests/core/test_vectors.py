@@ -22,7 +22,7 @@ from alternator_trio._core.health import (
     after_traffic_failure,
     after_traffic_success,
 )
-from alternator_trio._core.query_plan import PreferredPlan, SeededPlan
+from alternator_trio._core.query_plan import preferred_plan, seeded_plan
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import ConfigurationError
 from alternator_trio.nodes import Node
@@ -73,7 +73,7 @@ def test_murmur3_is_the_published_one(case):
 def test_a_seeded_plan_has_the_published_order(case):
     """The nodes are numbered from 1; the ring that they make is sorted as text."""
     nodes = [Node("http", f"node{number}.example.com", 8043) for number in range(1, case["node_count"] + 1)]
-    plan = SeededPlan(sorted(nodes), case["seed"], lambda _: NodeState.ACTIVE)
+    plan = seeded_plan(sorted(nodes), case["seed"], lambda _: NodeState.ACTIVE)
     assert [nodes.index(node) + 1 for node in consumed(plan)] == case["order_of_node_numbers"]
 
 
@@ -84,7 +84,7 @@ def test_a_preferred_plan_has_the_published_order(case):
     def nodes(names):
         return [Node("http", name, 8000) for name in names]
 
-    plan = PreferredPlan(nodes(case["preferred"]), sorted(nodes(case["nodes"])), lambda _: NodeState.ACTIVE)
+    plan = preferred_plan(nodes(case["preferred"]), sorted(nodes(case["nodes"])), lambda _: NodeState.ACTIVE)
     assert consumed(plan) == nodes(case["order"])
 
 

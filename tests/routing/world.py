@@ -10,7 +10,7 @@ import trio.testing
 from alternator_trio import AlternatorError, ConnectError, RoutingScope
 from alternator_trio._core.affinity import key_hash
 from alternator_trio._core.health import NodeState
-from alternator_trio._core.query_plan import SeededPlan
+from alternator_trio._core.query_plan import seeded_plan
 from alternator_trio.instruments import Instrument, ScopeChanged
 
 TOPOLOGY = {"dc1": {"rack1": 2, "rack2": 1}, "dc2": {"rack1": 2}}
@@ -54,7 +54,7 @@ def states(client):
 def order_over(ring, value):
     """The nodes of a ring in the order in which every Alternator client tries them for a partition key."""
     seed = key_hash({"S": value} if isinstance(value, str) else value)
-    plan = SeededPlan(sorted(ring), seed, lambda _: NodeState.ACTIVE)
+    plan = seeded_plan(sorted(ring), seed, lambda _: NodeState.ACTIVE)
     return list(iter(plan.next_node, None))
 
 

@@ -261,8 +261,8 @@ PLANTED = (
         name="affinity-health",
         what="a key's coordinator is drawn from the healthy nodes, and moves with their health",
         module=_ROUTER,
-        old="                return SeededPlan(live.ring, seed, self._state_of)\n",
-        new="                return SeededPlan(live.eligible or live.ring, seed, self._state_of)\n",
+        old="                return seeded_plan(live.ring, seed, self._state_of)\n",
+        new="                return seeded_plan(live.eligible or live.ring, seed, self._state_of)\n",
         tests="tests/routing tests/scenarios/test_a2_affinity_and_fallback.py",
     ),
     Bug(

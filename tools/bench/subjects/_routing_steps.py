@@ -22,7 +22,7 @@ from alternator_trio._actors.messages import AttemptSettled, KeyNames
 from alternator_trio._actors.node_registry import NodeRegistry
 from alternator_trio._core.health import NodeState, Standing
 from alternator_trio._core.live_nodes import HEALTHY, LiveNodes
-from alternator_trio._core.query_plan import SeededPlan
+from alternator_trio._core.query_plan import seeded_plan
 from alternator_trio._core.scopes import ScopeList, snapshot
 from alternator_trio._request import Request
 from alternator_trio._router import Router
@@ -64,7 +64,7 @@ def steps(nodes: int, readers: trio.Nursery) -> list[tuple[Cost, Work]]:
     state_of = live.state_of
 
     loops: dict[str, Callable[[], object]] = {
-        "seeded plan alone, first pick": lambda: SeededPlan(live.ring, next(seeds), state_of).next_node(),
+        "seeded plan alone, first pick": lambda: seeded_plan(live.ring, next(seeds), state_of).next_node(),
         "write with affinity: key hashed, plan, first pick": lambda: keyed.plan_for(next(puts)).next_node(),
         "read while affinity is on: plan, first pick": lambda: keyed.plan_for(keyed_get).next_node(),
         "round robin: plan, first pick": lambda: plain.plan_for(get).next_node(),
