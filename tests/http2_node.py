@@ -13,6 +13,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from alternator_trio.testing import MinistackEngine
+from tests.certificates import server_context
 
 Scope = dict[str, object]
 Receive = Callable[[], Awaitable[dict[str, object]]]
@@ -114,8 +115,7 @@ async def http2_node(
     name: str = "127.0.0.1",
 ) -> AsyncGenerator[Http2Node]:
     """A node with a table ``users``; after ``max_requests`` it ends a connection, as HTTP/2 does: with GOAWAY."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
+    context = server_context(authority, name)
     context.set_alpn_protocols(list(protocols))
     engine = MinistackEngine()
     await engine.execute("CreateTable", json.dumps(USERS).encode())

@@ -23,6 +23,7 @@ from alternator_trio import (
 from alternator_trio._runtime import open_runtime
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.testing import Answer, LocalCluster
+from tests.certificates import server_context
 
 ROLE = Credentials("role", "salted_hash")
 NOON = 1440936000.0  # 2015-08-30T12:00:00Z: the nodes' clock
@@ -49,23 +50,9 @@ async def opened(cluster: LocalCluster, here: Callable[[], float], **options: An
         yield Client(runtime)
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
-def server_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
+def certified(authority: trustme.CA) -> ssl.SSLContext:
+    return server_context(authority)
 
 
 def unverified(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -80,11 +67,11 @@ def nameless(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("skew", [HOUR, -HOUR, 14 * HOUR])
-async def test_over_verified_tls_the_node_is_believed(server_context, trusting, skew, caplog) -> None:
+async def test_over_verified_tls_the_node_is_believed(certified, trust, skew, caplog) -> None:
     """The first request is sent twice, the others once: the correction stays. It is told once."""
     corrections = Corrections()
-    async with LocalCluster(1, credentials=SECRETS, clock=lambda: NOON, tls=server_context) as cluster:
-        async with opened(cluster, lambda: NOON - skew, tls=trusting, instruments=[corrections]) as client:
+    async with LocalCluster(1, credentials=SECRETS, clock=lambda: NOON, tls=certified) as cluster:
+        async with opened(cluster, lambda: NOON - skew, tls=trust, instruments=[corrections]) as client:
             for _ in range(3):
                 answer = await client.list_tables()
                 assert answer["ResponseMetadata"]["RetryAttempts"] == 0
@@ -95,10 +82,10 @@ async def test_over_verified_tls_the_node_is_believed(server_context, trusting, 
 
 
 @pytest.mark.parametrize("weaken", [unverified, nameless])
-async def test_over_other_tls_it_is_not(server_context, trusting, weaken) -> None:
+async def test_over_other_tls_it_is_not(certified, trust, weaken) -> None:
     """Who is in the middle could set the clock; so could anybody with a certificate of that authority."""
-    async with LocalCluster(1, credentials=SECRETS, clock=lambda: NOON, tls=server_context) as cluster:
-        async with opened(cluster, lambda: NOON - HOUR, tls=weaken(trusting)) as client:
+    async with LocalCluster(1, credentials=SECRETS, clock=lambda: NOON, tls=certified) as cluster:
+        async with opened(cluster, lambda: NOON - HOUR, tls=weaken(trust)) as client:
             with pytest.raises(ServiceError, match="clock_skew_correction='always'"):
                 await client.list_tables()
 
@@ -117,10 +104,10 @@ async def test_over_plain_http_the_error_says_what_to_do() -> None:
     ) in str(caught.value)
 
 
-async def test_never_is_never(server_context, trusting) -> None:
+async def test_never_is_never(certified, trust) -> None:
     """Not over verified TLS either; the error names the choice that would do."""
-    async with LocalCluster(1, credentials=SECRETS, clock=lambda: NOON, tls=server_context) as cluster:
-        async with opened(cluster, lambda: NOON - HOUR, tls=trusting, clock_skew_correction="never") as client:
+    async with LocalCluster(1, credentials=SECRETS, clock=lambda: NOON, tls=certified) as cluster:
+        async with opened(cluster, lambda: NOON - HOUR, tls=trust, clock_skew_correction="never") as client:
             with pytest.raises(ServiceError, match="clock_skew_correction='verified-tls'"):
                 await client.list_tables()
 

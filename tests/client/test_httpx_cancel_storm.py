@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import random
-import ssl
 
 import httpx
 import pytest
 import trio
-import trustme
 
 from alternator_trio import open_alternator
 from alternator_trio.testing import LocalCluster
@@ -50,11 +48,8 @@ async def test_a_storm_over_http_1(whose, cancelled) -> None:
         assert await settled(lambda: not any(node.open_connections for node in cluster.nodes))
 
 
-async def test_a_storm_over_http_2() -> None:
+async def test_a_storm_over_http_2(authority, trust) -> None:
     """All of it on a handful of connections: a cancellation costs none."""
-    authority = trustme.CA()
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(trust)
     async with http2_node(authority) as node:
         async with storm_over([node.url], 2000, transport="httpx", tls=trust, discovery=False) as storm:
             assert storm.succeeded > 200

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import ssl
 
 import pytest
 import trio
-import trustme
 
 from alternator_trio import (
     AttemptTimeoutError,
@@ -23,18 +21,6 @@ from alternator_trio._transport import httpx_exchange
 from tests.http2_node import http2_node, reply
 
 KEY = {"id": {"S": "ada"}}
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trust(authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import trustme
 
 from alternator_trio import ConnectError, HttpxTransport, RetryPolicy, TlsError, open_alternator
 from alternator_trio.testing import LocalCluster
+from tests.certificates import server_context
 from tests.client.conftest import create_table
 from tests.forward_proxy import forward_proxy
 from tests.http2_node import http2_node
@@ -27,23 +28,9 @@ async def proxy():
         yield running
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trust(authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
-
-
 @pytest.fixture
 def tls(authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "127.0.0.2", "127.0.0.3").configure_cert(context)
-    return context
+    return server_context(authority, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 
 
 async def test_http_nodes_are_reached_by_forwarding(proxy) -> None:
@@ -110,8 +97,7 @@ async def test_an_https_proxy(scheme, authority, tls, trust, monkeypatch, tmp_pa
     proxies = trustme.CA()
     proxies.cert_pem.write_to_path(tmp_path / "system.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
-    certified = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    proxies.issue_cert("127.0.0.1").configure_cert(certified)
+    certified = server_context(proxies)
     certified.set_alpn_protocols(["h2", "http/1.1"])
     async with LocalCluster(nodes=1, tls=tls if scheme == "https" else None) as cluster:
         async with forward_proxy(tls=certified) as proxy:

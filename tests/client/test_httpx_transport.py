@@ -11,7 +11,6 @@ import warnings
 import httpx
 import pytest
 import trio
-import trustme
 
 from alternator_trio import (
     AttemptTimeoutError,
@@ -30,6 +29,7 @@ from alternator_trio import (
     open_alternator,
 )
 from alternator_trio.testing import Answer, Close, CountingProxy, Hang, LocalCluster, Reset, Truncate
+from tests.certificates import server_context
 from tests.client.conftest import create_table
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.waiting import all_active
@@ -245,14 +245,9 @@ async def test_a_redirect_is_an_answer(cluster) -> None:
     ("name", "message"),
     [("127.0.0.1", None), ("127.0.0.9", "not valid for '127.0.0.1'")],
 )
-async def test_certificates_are_verified(name, message) -> None:
+async def test_certificates_are_verified(authority, trust, name, message) -> None:
     """The TLS policy is the native transport's."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(server)
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(trust)
-    async with LocalCluster(nodes=1, tls=server) as cluster:
+    async with LocalCluster(nodes=1, tls=server_context(authority, name)) as cluster:
         async with open_alternator(*cluster.seeds, transport="httpx", tls=trust, retry=ONCE) as client:
             if message is None:
                 await create_table(client)

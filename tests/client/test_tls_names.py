@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import ssl
 
 import trio
-import trustme
 
 from alternator_trio import open_alternator
 from alternator_trio.testing import LocalCluster
+from tests.certificates import server_context
 
 
 class OneAddress(trio.abc.HostnameResolver):
@@ -22,15 +21,10 @@ class OneAddress(trio.abc.HostnameResolver):
         raise NotImplementedError
 
 
-async def test_a_rooted_name_is_verified_without_its_dot() -> None:
+async def test_a_rooted_name_is_verified_without_its_dot(authority, trust) -> None:
     """``localhost.`` is ``localhost`` to a resolver, and certificates never have the dot."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(trust)
     trio.socket.set_custom_hostname_resolver(OneAddress())
-    async with LocalCluster(nodes=1, tls=server) as cluster:
+    async with LocalCluster(nodes=1, tls=server_context(authority, "localhost")) as cluster:
         seed = f"https://localhost.:{cluster.nodes[0].port}"
         async with open_alternator(seed, discovery=False, tls=trust) as client:
             answer = await client.list_tables()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import ssl
 from contextlib import asynccontextmanager
 
 import pytest
 import trustme
 
 from alternator_trio.testing import CountingProxy, LocalCluster, MinistackEngine
+from tests.certificates import client_context, server_context
 from tests.scripted_nodes import ScriptedNodes
 
 USERS = {
@@ -60,9 +60,7 @@ def authority():
 @pytest.fixture
 def trust(authority):
     """A client's context that trusts it, and nobody else."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
+    return client_context(authority)
 
 
 @pytest.fixture
@@ -71,9 +69,7 @@ def https_cluster(authority, engine):
 
     @asynccontextmanager
     async def opened(*names, nodes):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names).configure_cert(context)
-        async with LocalCluster(nodes=nodes, engine=engine, tls=context) as running:
+        async with LocalCluster(nodes=nodes, engine=engine, tls=server_context(authority, *names)) as running:
             yield running
 
     return opened

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-import ssl
 import threading
 from contextlib import AsyncExitStack, suppress
 
@@ -15,6 +14,7 @@ import trustme
 
 from alternator_trio.testing import Hang, LocalCluster, MinistackEngine
 from alternator_trio.testing._addresses import listen
+from tests.certificates import client_context, server_context
 
 
 class BodyError(Exception):
@@ -213,16 +213,12 @@ def authority():
 
 @pytest.fixture
 def server_tls(authority):
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1", "127.0.0.2").configure_cert(context)
-    return context
+    return server_context(authority, "127.0.0.1", "127.0.0.2")
 
 
 @pytest.fixture
 def client_tls(authority):
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
+    return client_context(authority)
 
 
 async def test_nodes_speak_tls(server_tls, client_tls, dial, id_table):

@@ -20,6 +20,7 @@ from alternator_trio._transport.tls_wire import TlsWire
 from alternator_trio.errors import ConfigurationError, TlsError
 from alternator_trio.nodes import Node
 from alternator_trio.tls import Tls
+from tests.certificates import client_context, server_context
 from tests.transport.peers import ANSWER, REQUEST, read_request
 
 PASSWORD = "correct horse"
@@ -174,9 +175,8 @@ class Server:
 async def serving(
     version: ssl.TLSVersion = TLS_1_3, *, name: str = "127.0.0.1", demands: bool = False
 ) -> AsyncGenerator[Server]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = server_context(CA, name)
     context.minimum_version = context.maximum_version = version
-    CA.issue_cert(name).configure_cert(context)
     if demands:
         context.verify_mode = ssl.CERT_REQUIRED
         CA.configure_trust(context)
@@ -239,8 +239,7 @@ async def test_resumption_can_be_switched_off(files):
 
 async def test_a_users_context_is_used_as_it_is():
     """Its sessions are the user's, who may give it another identity at any time."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    CA.configure_trust(context)
+    context = client_context(CA)
     contexts = TlsContexts(context)
     assert contexts.context() is context
     async with serving() as server:
@@ -366,10 +365,8 @@ async def test_a_ca_that_is_given_is_the_only_one(files, monkeypatch):
 async def test_an_intermediate_ca_is_an_end_of_trust():
     """Who trusts an issuer alone need not have its root."""
     intermediate = CA.create_child_ca()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    intermediate.issue_cert("127.0.0.1").configure_cert(context)
     async with serving() as server:
-        server.context = context
+        server.context = server_context(intermediate)
         await connect_once(TlsContexts(Tls(ca_data=intermediate.cert_pem.bytes())), server)
 
 

@@ -27,6 +27,7 @@ from alternator_trio._wire.http_head import Heads
 from alternator_trio.errors import ConnectionLostError, TlsError
 from alternator_trio.nodes import Node
 from alternator_trio.tls import Tls
+from tests.certificates import client_context
 from tests.transport.peers import ANSWER, LARGE_REQUEST, REQUEST
 
 MEGABYTE = b"a" * 2**20
@@ -46,8 +47,7 @@ def server_context(version: ssl.TLSVersion = TLS_1_3, *, demands: bool = False) 
     return context
 
 
-CLIENT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-CA.configure_trust(CLIENT)
+CLIENT = client_context(CA)
 
 
 @contextmanager
