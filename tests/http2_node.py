@@ -14,6 +14,7 @@ from hypercorn.trio import serve
 
 from alternator_trio.testing import MinistackEngine
 from tests.certificates import server_context
+from tests.users import USERS
 
 Scope = dict[str, object]
 Receive = Callable[[], Awaitable[dict[str, object]]]
@@ -96,14 +97,6 @@ async def reply(send: Send, status: int, body: bytes, *headers: tuple[bytes, byt
     fields = [(b"content-type", b"application/x-amz-json-1.0"), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
-
-
-USERS = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
 
 
 @asynccontextmanager

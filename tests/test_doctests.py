@@ -15,6 +15,7 @@ import pytest
 import alternator_trio
 from alternator_trio import open_alternator
 from alternator_trio.testing import LocalCluster
+from tests.users import USERS
 
 MODULES = sorted(
     module.name
@@ -23,12 +24,6 @@ MODULES = sorted(
 )
 # An exception is compared by its class's own name: where the class is defined may be private.
 OPTIONS = doctest.IGNORE_EXCEPTION_DETAIL | doctest.ELLIPSIS
-TABLE = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
 
 
 def compiled(example: doctest.Example):
@@ -60,7 +55,7 @@ def test_the_examples_of_a_module_hold(name: str) -> None:
 async def test_an_example_that_awaits_holds(test: doctest.DocTest) -> None:
     """As it stands, with a client and a cluster at hand, and the cluster where the example says 10.0.0.x."""
     async with LocalCluster(nodes=1) as cluster, open_alternator(*cluster.seeds) as client:
-        await client.create_table(**TABLE)
+        await client.create_table(**USERS)
 
         def open_here(*seeds: str, **options: object):
             return open_alternator(*(cluster.seeds if seeds[0].startswith("http://10.0.0.") else seeds), **options)

@@ -1,22 +1,14 @@
-"""Actors in their places: the whole client over scripted nodes in memory, under the virtual clock.
+"""Actors in their places: the whole client over scripted nodes in memory; and a registry by itself.
 
 Tests that take ``nodes`` take ``autojump_clock`` as well: pytest-trio looks for a clock in the test's own arguments.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-
 import pytest
 
-from alternator_trio._supervision import Inbox, Message
+from tests.actors.registry import CHAIN, HEALTH, Setting
 from tests.scripted_nodes import ScriptedNodes
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Nonsense(Message):
-    """A message that no actor knows: whoever reads it crashes."""
 
 
 @pytest.fixture
@@ -26,11 +18,8 @@ async def nodes():
 
 
 @pytest.fixture
-def crash(caplog):
-    """Crashes the reader of an inbox, as soon as it reads."""
-    caplog.set_level(logging.CRITICAL, logger="alternator_trio")
-
-    def crash_reader(inbox: Inbox) -> None:
-        inbox.deliver(Nonsense())
-
-    return crash_reader
+async def chained(nursery):
+    """A registry whose preferred scope is a rack, with its datacenter and another one as fallbacks."""
+    setting = Setting(chain=CHAIN, health=HEALTH)
+    nursery.start_soon(setting.registry.run)
+    return setting

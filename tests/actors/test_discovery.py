@@ -15,8 +15,7 @@ from alternator_trio._actors.discovery import Discovery
 from alternator_trio._actors.messages import RefreshWanted
 from alternator_trio.testing import Answer, Hang, Reset
 from tests.scripted_nodes import Late, ScriptedNodes, answer_json
-
-KEY = {"id": {"S": "ada"}}
+from tests.users import KEY
 
 
 def times(nodes):

@@ -9,8 +9,8 @@ import trio.testing
 from alternator_trio import AttemptTimeoutError, ClientStoppedError, RetryPolicy
 from alternator_trio.testing import Hang
 from tests.scripted_nodes import Late
+from tests.users import KEY
 
-KEY = {"id": {"S": "ada"}}
 ONCE = RetryPolicy(max_attempts=1)
 
 

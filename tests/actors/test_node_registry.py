@@ -15,7 +15,7 @@ from alternator_trio._actors.messages import (
 from alternator_trio._core.discovery import ScopeAnswer
 from alternator_trio._supervision import Reply
 from alternator_trio.nodes import Node
-from tests.actors.registry import CHAIN, HEALTH, A, B, C, Setting, contact, failed, listed
+from tests.actors.registry import CHAIN, A, B, C, Setting, contact, failed, listed
 
 MANY = 10_000
 
@@ -139,14 +139,6 @@ async def test_an_answer_to_discovery_ends_a_row_of_failures(running):
 
 
 # Scopes.
-
-
-@pytest.fixture
-async def chained(nursery):
-    """A registry whose preferred scope is a rack, with its datacenter and another one as fallbacks."""
-    setting = Setting(chain=CHAIN, health=HEALTH)
-    nursery.start_soon(setting.registry.run)
-    return setting
 
 
 async def test_lists_of_all_scopes_are_kept(chained):

@@ -5,22 +5,12 @@ from __future__ import annotations
 import math
 import sys
 
-import pytest
 import trio
 
 from alternator_trio._actors import node_registry
 from alternator_trio._actors.messages import AttemptSettled
 from alternator_trio.nodes import Node
 from tests.actors.registry import CHAIN, HEALTH, A, B, C, Setting, contact, failed, listed, probed
-
-
-@pytest.fixture
-async def chained(nursery):
-    """A registry whose preferred scope is a rack, with its datacenter and another one as fallbacks."""
-    setting = Setting(chain=CHAIN, health=HEALTH)
-    nursery.start_soon(setting.registry.run)
-    return setting
-
 
 # Health.
 

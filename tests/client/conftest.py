@@ -11,6 +11,7 @@ import trustme
 from alternator_trio import Client, open_alternator
 from alternator_trio.testing import LocalCluster
 from tests.certificates import client_context
+from tests.users import USERS
 from tests.waiting import all_active
 
 
@@ -42,9 +43,4 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
 
 
 async def create_table(client: Client) -> None:
-    await client.create_table(
-        TableName="users",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    await client.create_table(**USERS)

@@ -14,8 +14,7 @@ import trio
 from alternator_trio import Client, ClientClosedError, ClientStoppedError, open_alternator
 from alternator_trio._supervision import Message
 from alternator_trio.testing import Hang, LocalCluster
-
-KEY = {"id": {"S": "ada"}}
+from tests.users import KEY
 
 
 class Leftovers:

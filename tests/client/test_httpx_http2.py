@@ -19,8 +19,7 @@ from alternator_trio import (
 )
 from alternator_trio._transport import httpx_exchange
 from tests.http2_node import http2_node, reply
-
-KEY = {"id": {"S": "ada"}}
+from tests.users import KEY
 
 
 @pytest.fixture

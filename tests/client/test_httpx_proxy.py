@@ -16,9 +16,9 @@ from tests.client.conftest import create_table
 from tests.forward_proxy import forward_proxy
 from tests.http2_node import http2_node
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.users import KEY
 from tests.waiting import all_active
 
-KEY = {"id": {"S": "ada"}}
 ONCE = RetryPolicy(max_attempts=1)
 
 

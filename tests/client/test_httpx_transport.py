@@ -32,9 +32,9 @@ from alternator_trio.testing import Answer, Close, CountingProxy, Hang, LocalClu
 from tests.certificates import server_context
 from tests.client.conftest import create_table
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.users import KEY
 from tests.waiting import all_active
 
-KEY = {"id": {"S": "ada"}}
 LARGE = {**KEY, "text": {"S": "lorem ipsum " * 100_000}}
 ONCE = RetryPolicy(max_attempts=1)
 

@@ -7,13 +7,14 @@ import trio
 
 from alternator_trio import Credentials, ServiceError, open_alternator
 from alternator_trio.testing import LocalCluster, Reset
+from tests.client.conftest import create_table
 from tests.scripted_nodes import ScriptedNodes, answer_json
+from tests.users import KEY
 from tests.waiting import all_active
 
 EPOCH = 1440936000.0
 OLD, NEW = Credentials("role", "old"), Credentials("role", "new")
 REFUSAL = answer_json({"__type": "x#UnrecognizedClientException", "message": "wrong signature"}, status=400)
-KEY = {"id": {"S": "ada"}}
 COUNT_UP = {"Key": KEY, "UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
 
 
@@ -28,12 +29,7 @@ async def test_a_change_of_secret_is_not_noticed() -> None:
     """
     async with LocalCluster(nodes=3, credentials={"role": "old"}, shards=4) as cluster:
         async with open_alternator(*cluster.seeds, credentials=OLD) as old:
-            await old.create_table(
-                TableName="users",
-                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            await create_table(old)
             await all_active(old)
             async with trio.open_nursery() as nursery:
                 for _ in range(60):  # enough at once that every shard has a connection

@@ -28,8 +28,7 @@ from alternator_trio import (
     open_alternator,
 )
 from alternator_trio.testing import Answer, LocalCluster
-
-KEY = {"id": {"S": "ada"}}
+from tests.users import KEY
 
 
 async def test_item_round_trip(client: Client) -> None:

@@ -9,13 +9,8 @@ from alternator_trio import ConnectError, IndeterminateWriteError, NodeHealth, R
 from alternator_trio.testing import Answer, Reset
 from tests.routing.world import CHAIN, CLUSTER, RACK1, TOPOLOGY, all_active, get, served, states
 from tests.scripted_nodes import ScriptedNodes
+from tests.users import COUNT_UP
 
-COUNT_UP = {
-    "TableName": "users",
-    "Key": {"id": {"S": "ada"}},
-    "UpdateExpression": "ADD n :one",
-    "ExpressionAttributeValues": {":one": {"N": "1"}},
-}
 HEALTHY = {"routing_scope": CHAIN, "node_health": NodeHealth()}
 
 

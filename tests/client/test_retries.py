@@ -17,15 +17,8 @@ from alternator_trio import (
     open_alternator,
 )
 from alternator_trio.testing import Answer, Close, Fault, Hang, LocalCluster, Reset, Truncate
+from tests.users import COUNT_UP, KEY
 from tests.waiting import all_active
-
-KEY = {"id": {"S": "ada"}}
-COUNT_UP = {
-    "TableName": "users",
-    "Key": KEY,
-    "UpdateExpression": "ADD n :one",
-    "ExpressionAttributeValues": {":one": {"N": "1"}},
-}
 
 
 def everywhere(cluster: LocalCluster, fault: Fault, times: int = 1) -> None:

@@ -10,10 +10,10 @@ import pytest
 from alternator_trio import Credentials, RequestCompression, ServiceError, open_alternator
 from alternator_trio.testing import LocalCluster, Reset
 from tests.client.conftest import create_table
+from tests.users import KEY
 from tests.waiting import all_active
 
 ROLE = Credentials("role", "salted_hash")
-KEY = {"id": {"S": "ada"}}
 LARGE = {**KEY, "text": {"S": "lorem ipsum " * 1000}}
 
 

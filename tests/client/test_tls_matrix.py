@@ -14,19 +14,13 @@ import trustme
 
 from alternator_trio import DiscoveryError, RetryPolicy, Tls, TlsError, open_alternator
 from alternator_trio.testing import LocalCluster, MinistackEngine
+from tests.users import KEY, USERS
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
 ADDRESS = "127.0.0.1"
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-KEY = {"id": {"S": "ada"}}
 ONCE = RetryPolicy(max_attempts=1)
-TABLE = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
 
 
 class World:
@@ -204,7 +198,7 @@ async def test_who_proves_itself_is_accepted(opened, transport, caplog):
     cluster, tls = opened
     async with open_alternator(*cluster.seeds, tls=tls, transport=transport) as client:
         assert tuple(map(str, await client.refresh())) == cluster.seeds
-        await client.create_table(**TABLE)
+        await client.create_table(**USERS)
         await client.put_item(TableName="users", Item=KEY)
         assert (await client.get_item(TableName="users", Key=KEY))["Item"] == KEY
     assert not [record for record in caplog.records if record.name != "alternator_trio"]
@@ -249,7 +243,7 @@ async def test_a_write_that_a_node_refuses_with_the_client_is_done_once_by_anoth
             LocalCluster(nodes=1, tls=world.presents(ADDRESS), engine=engine) as taking,
             open_alternator(*refusing.seeds, *taking.seeds, tls=world.trusts, discovery=False) as client,
         ):
-            await client.create_table(**TABLE)
+            await client.create_table(**USERS)
             for _ in range(10):
                 await client.update_item(
                     TableName="users",

@@ -17,14 +17,7 @@ from alternator_trio import (
     open_alternator,
 )
 from alternator_trio.testing import Answer, Hang, LocalCluster, Reset
-
-KEY = {"id": {"S": "ada"}}
-COUNT_UP = {
-    "TableName": "users",
-    "Key": KEY,
-    "UpdateExpression": "ADD n :one",
-    "ExpressionAttributeValues": {":one": {"N": "1"}},
-}
+from tests.users import COUNT_UP, KEY
 
 
 async def test_the_attempt_timeout(client: Client, cluster: LocalCluster) -> None:

@@ -10,7 +10,6 @@ from tests.routing.world import (
     CHAIN,
     CLUSTER,
     DC1,
-    KEY,
     RACK1,
     Dials,
     all_active,
@@ -21,6 +20,7 @@ from tests.routing.world import (
     served,
     url,
 )
+from tests.users import KEY
 
 PRIVATE = {"192.168.0.1": host(1), "192.168.0.2": host(2), "192.168.0.3": host(3)}
 

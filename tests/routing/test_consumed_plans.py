@@ -19,7 +19,6 @@ from alternator_trio.testing import Hang, Reset
 from tests.routing.world import (
     CHAIN,
     DC1,
-    KEY,
     RACK1,
     Dials,
     all_active,
@@ -35,6 +34,7 @@ from tests.routing.world import (
 )
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scripted_nodes import Late
+from tests.users import KEY
 
 BRITTLE = NodeHealth(active_failure=1, quarantine_failure=1)
 

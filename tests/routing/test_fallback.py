@@ -15,7 +15,6 @@ from tests.routing.world import (
     CLUSTER,
     DC1,
     DC2,
-    KEY,
     RACK1,
     Events,
     all_active,
@@ -29,6 +28,7 @@ from tests.routing.world import (
     states,
     url,
 )
+from tests.users import KEY
 
 LOGGER = "alternator_trio"
 

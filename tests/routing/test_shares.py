@@ -10,8 +10,9 @@ import trio
 
 from alternator_trio import NodeHealth, PoolTimeoutError, open_alternator
 from alternator_trio.testing import LocalCluster
-from tests.routing.world import KEY, USERS, all_active, bring_down, crowd, get, host, served
+from tests.routing.world import all_active, bring_down, crowd, get, host, served
 from tests.scripted_nodes import ScriptedNodes
+from tests.users import KEY, USERS
 from tests.waiting import all_active as all_active_now
 
 REQUESTS = 3000

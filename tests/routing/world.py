@@ -12,6 +12,7 @@ from alternator_trio._core.affinity import key_hash
 from alternator_trio._core.health import NodeState
 from alternator_trio._core.query_plan import seeded_plan
 from alternator_trio.instruments import Instrument, ScopeChanged
+from tests.users import KEY
 
 TOPOLOGY = {"dc1": {"rack1": 2, "rack2": 1}, "dc2": {"rack1": 2}}
 RACK1 = RoutingScope.rack("dc1", "rack1")
@@ -20,13 +21,6 @@ DC2 = RoutingScope.datacenter("dc2")
 CLUSTER = RoutingScope.cluster()
 CHAIN = RACK1.with_fallback(DC1, CLUSTER)
 CROWD = 30  # of which the retry quota covers two retries each
-USERS = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-KEY = {"id": {"S": "ada"}}
 
 
 def host(number):

@@ -6,18 +6,14 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+import trio
 import trustme
 
 from alternator_trio.testing import CountingProxy, LocalCluster, MinistackEngine
 from tests.certificates import client_context, server_context
+from tests.scenarios.lookups import LookupTasks
 from tests.scripted_nodes import ScriptedNodes
-
-USERS = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
+from tests.users import USERS
 
 
 @pytest.fixture
@@ -87,3 +83,12 @@ async def tls_proxy(tls_cluster):
     """A counting proxy before every https node; it carries TLS unread."""
     async with CountingProxy(tls_cluster.seeds) as running:
         yield running
+
+
+@pytest.fixture
+async def tasks():
+    """Counts the resolver's lookup tasks."""
+    counter = LookupTasks()
+    trio.lowlevel.add_instrument(counter)
+    yield counter
+    trio.lowlevel.remove_instrument(counter)

@@ -32,20 +32,9 @@ from alternator_trio import (
 )
 from alternator_trio.testing import Answer, Hang, Reset
 from tests.scripted_nodes import answer_json
+from tests.users import COUNT_UP, KEY, USERS
 
 ONCE = RetryPolicy(max_attempts=1)
-KEY = {"id": {"S": "ada"}}
-USERS = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-}
-COUNT_UP = {
-    "TableName": "users",
-    "Key": KEY,
-    "UpdateExpression": "ADD n :one",
-    "ExpressionAttributeValues": {":one": {"N": "1"}},
-}
 FIVE = {"dc1": {"rack1": 2, "rack2": 1}, "dc2": {"rack1": 2}}
 THREE = {"dc1": {"rack1": 3}}
 ONE = {"dc1": {"rack1": 1}}

@@ -12,23 +12,14 @@ import pytest
 import trio
 
 from alternator_trio import AlternatorError, KeyRouteAffinity, NodeHealth, RetryPolicy
-from alternator_trio.testing import Answer, Close, Hang, Reset, Truncate
+from alternator_trio.testing import Answer, Hang, Reset
 from tests.routing.world import all_active, order_over, settle
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.scenarios.faults import FAULTS
 from tests.scripted_nodes import Late, Raw, ScriptedNodes
 
 KEYS = [f"key {number}" for number in range(30)]
 AFFINITY = KeyRouteAffinity.rmw(partition_keys={"users": "id"})
-FAULTS = {
-    "reset": Reset(),
-    "closed": Close(),
-    "broken off": Truncate(body_bytes=1),
-    "500": Answer(status=500, body=b'{"__type": "x#InternalServerError", "message": "no"}'),
-    "503 without a body": Answer(status=503),
-    "shed": Answer(status=400, body=b'{"__type": "x#RequestLimitExceeded", "message": "busy"}'),
-    "not HTTP": Raw(data=b"* OK IMAP4rev1 ready\r\n", then="hang"),
-    "timeout": Hang(),
-}
 
 
 @pytest.fixture

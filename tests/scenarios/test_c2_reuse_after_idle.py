@@ -8,10 +8,10 @@ import trio
 from alternator_trio.client import open_alternator
 from alternator_trio.testing import CountingProxy
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.users import KEY
 
 LIFETIME = 0.6  # seconds; generous against pauses of a third, on a busy machine
 PAUSE = LIFETIME / 3
-KEY = {"id": {"S": "ada"}}
 
 
 class Departures:

@@ -11,26 +11,12 @@ import trio
 from alternator_trio import AlternatorError, KeyRouteAffinity
 from alternator_trio.testing import Answer
 from tests.scenarios.cancellation import cancel_in_the_middle
-from tests.scenarios.lookups import ATTEMPTS, NOT_FOUND, LookupTasks, answer_lookups, describing, lookups, put
+from tests.scenarios.crowd import TASKS, all_at_once
+from tests.scenarios.lookups import ATTEMPTS, NOT_FOUND, answer_lookups, describing, lookups, put
 from tests.scripted_nodes import Late, answer_json
 from tests.waiting import all_active
 
-TASKS = 1000
 AFFINITY = KeyRouteAffinity.any_write()
-
-
-@pytest.fixture
-async def tasks():
-    counter = LookupTasks()
-    trio.lowlevel.add_instrument(counter)
-    yield counter
-    trio.lowlevel.remove_instrument(counter)
-
-
-async def all_at_once(work, count=TASKS):
-    async with trio.open_nursery() as nursery:
-        for number in range(count):
-            nursery.start_soon(work, number)
 
 
 def slow_lookups(nodes, seconds=0.5):

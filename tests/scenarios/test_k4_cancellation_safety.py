@@ -11,25 +11,13 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from alternator_trio import AlternatorError, ClientClosedError, KeyRouteAffinity
-from alternator_trio._supervision import Message
 from alternator_trio.testing import Answer, Hang
+from tests.crashing import Nonsense
 from tests.scenarios.cancellation import cancel_in_the_middle
 from tests.scenarios.lookups import LookupTasks, answer_lookups, lookups, put
 from tests.scripted_nodes import Late, ScriptedNodes
 
 AFFINITY = KeyRouteAffinity.any_write()
-
-
-class Nonsense(Message):
-    """A message that no actor knows: whoever reads it crashes."""
-
-
-@pytest.fixture
-async def tasks():
-    counter = LookupTasks()
-    trio.lowlevel.add_instrument(counter)
-    yield counter
-    trio.lowlevel.remove_instrument(counter)
 
 
 @pytest.fixture

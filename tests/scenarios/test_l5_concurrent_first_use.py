@@ -11,9 +11,9 @@ from alternator_trio.client import open_alternator
 from alternator_trio.routing import NodeHealth, RoutingScope
 from tests.routing.world import CHAIN, DC1, RACK1, TOPOLOGY
 from tests.scenarios.cancellation import cancel_in_the_middle
+from tests.scenarios.crowd import TASKS, all_at_once
 from tests.scripted_nodes import Late, ScriptedNodes
 
-TASKS = 1000
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
 
 
@@ -43,12 +43,6 @@ async def refreshes():
     trio.lowlevel.add_instrument(counter)
     yield counter
     trio.lowlevel.remove_instrument(counter)
-
-
-async def all_at_once(work, count=TASKS):
-    async with trio.open_nursery() as nursery:
-        for number in range(count):
-            nursery.start_soon(work, number)
 
 
 async def get(client, number):

@@ -13,21 +13,11 @@ import trio
 
 from alternator_trio import AlternatorError, RetryPolicy
 from alternator_trio.client import open_alternator
-from alternator_trio.testing import Answer, Close, Hang, Reset, Truncate
+from alternator_trio.testing import Answer, Hang, Reset
 from tests.scenarios.cancellation import cancel_in_the_middle
-from tests.scripted_nodes import Raw
+from tests.scenarios.faults import FAULTS
 
 REQUESTS = 30
-FAULTS = {
-    "reset after connect": Reset(),
-    "closed": Close(),
-    "broken off": Truncate(body_bytes=1),
-    "500": Answer(status=500, body=b'{"__type": "x#InternalServerError", "message": "no"}'),
-    "503 without a body": Answer(status=503),
-    "shed": Answer(status=400, body=b'{"__type": "x#RequestLimitExceeded", "message": "busy"}'),
-    "not HTTP": Raw(data=b"* OK IMAP4rev1 ready\r\n", then="hang"),
-    "timeout": Hang(),
-}
 
 
 def ways(requests):

@@ -10,8 +10,7 @@ import trustme
 from alternator_trio import TlsError
 from alternator_trio.client import open_alternator
 from tests.scenarios.cancellation import cancel_in_the_middle
-
-KEY = {"id": {"S": "ada"}}
+from tests.users import KEY
 
 
 async def test_t1_an_operation_succeeds(tls_proxy, trust):

@@ -11,13 +11,7 @@ import pytest
 import trio
 
 from alternator_trio.testing import LocalCluster, LocalNode
-
-ID_TABLE = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
+from tests.users import USERS
 
 
 @dataclass
@@ -109,7 +103,7 @@ def dial():
 
 @pytest.fixture
 def id_table():
-    return ID_TABLE
+    return USERS
 
 
 @pytest.fixture
@@ -122,7 +116,7 @@ async def cluster():
 async def client(cluster):
     """A client of the first node, and a table ``users`` with the key ``id``."""
     async with dialled(cluster.nodes[0]) as connected:
-        created = await connected.call("CreateTable", ID_TABLE)
+        created = await connected.call("CreateTable", USERS)
         assert created.status == 200
         cluster.nodes[0].clear_requests()
         yield connected

@@ -17,13 +17,7 @@ from ministack.services import dynamodb, dynamodb_streams
 
 from alternator_trio.testing import MinistackEngine
 from alternator_trio.testing.ministack_engine import LIMITS
-
-TABLE = {
-    "TableName": "users",
-    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
+from tests.users import USERS
 
 
 async def run(engine, operation, request):
@@ -91,7 +85,7 @@ async def test_limits_are_aws_again_after_a_call():
 async def test_two_engines_do_not_see_each_other():
     """Each engine is a store of its own."""
     one, two = MinistackEngine(), MinistackEngine()
-    assert (await run(one, "CreateTable", TABLE))[0] == 200
+    assert (await run(one, "CreateTable", USERS))[0] == 200
     assert await run(two, "ListTables", {}) == (200, {"TableNames": []})
     assert one.account != two.account
     await one.aclose()
@@ -101,7 +95,7 @@ async def test_closing_leaves_nothing_behind():
     """ministack keeps data for the life of the process: closing drops this engine's, and no other's."""
     one, two = MinistackEngine(), MinistackEngine()
     for engine in (one, two):
-        await run(engine, "CreateTable", TABLE | {"Tags": [{"Key": "a", "Value": "b"}]})
+        await run(engine, "CreateTable", USERS | {"Tags": [{"Key": "a", "Value": "b"}]})
         await run(engine, "PutItem", {"TableName": "users", "Item": {"id": {"S": "ada"}}})
     await one.aclose()
     stores = [value for value in vars(dynamodb).values() if isinstance(value, responses.AccountRegionScopedDict)]
@@ -123,7 +117,7 @@ async def test_it_is_silent(capfd, caplog):
     """Tables are made without a log record below WARNING and without a word on the terminal."""
     caplog.set_level(logging.DEBUG)
     engine = MinistackEngine()
-    await run(engine, "CreateTable", TABLE)
+    await run(engine, "CreateTable", USERS)
     await engine.aclose()
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
