@@ -11,7 +11,7 @@ from tests.cancellation.sweep import Story
 from tests.scenarios.lookups import answer_lookups
 from tests.scripted_nodes import Late, ScriptedNodes
 
-__all__ = ["CALLERS", "CROWDS", "IN_LINE"]
+__all__ = ["BUSY", "CALLERS", "CROWDS", "IN_LINE", "PATIENT", "PUTS", "TWO", "do_put", "make_late"]
 
 CALLERS = 12
 BUSY = Answer(status=503)
@@ -20,7 +20,7 @@ AFFINITY = {"key_route_affinity": KeyRouteAffinity.any_write(partition_keys={"us
 PATIENT = {"retry": RetryPolicy(max_attempts=20), "attempt_timeout": 1.0}
 
 
-async def _put(client: Client, nodes: ScriptedNodes) -> None:
+async def do_put(client: Client, nodes: ScriptedNodes) -> None:
     await put(client)
 
 
@@ -41,13 +41,13 @@ async def _provide() -> Credentials:
     return Credentials("role", "salted_hash")
 
 
-def _late(nodes: ScriptedNodes) -> None:
+def make_late(nodes: ScriptedNodes) -> None:
     for node in nodes:
         node.delay = 0.01
 
 
 def _late_and_torn(nodes: ScriptedNodes) -> None:
-    _late(nodes)
+    make_late(nodes)
     for fault in (Reset(), Close(), BUSY):
         nodes[0].fail_next(fault, operation="PutItem")
 
@@ -64,26 +64,31 @@ def _all_torn(nodes: ScriptedNodes) -> None:
 
 
 def _slow_and_busy_lookups(nodes: ScriptedNodes) -> None:
-    _late(nodes)
+    make_late(nodes)
     answer_lookups(nodes, BUSY)
 
 
-PUTS = {"callers": [_put] * CALLERS, "nodes": 2}
+PUTS = {"callers": [do_put] * CALLERS, "nodes": 2}
 
-IN_LINE = Story(name="in line", before=_late, options=TWO, **PUTS)
+IN_LINE = Story(name="in line", before=make_late, options=TWO, **PUTS)
 CROWDS = [
     Story(
         name="in line for one node", before=_late_and_torn, options={**AFFINITY, "max_connections_per_node": 1}, **PUTS
     ),
     Story(name="dialling", network={"dial_seconds": 0.01}, options=TWO, **PUTS),
     Story(
-        name="sending", callers=[_put, _put_large] * 6, nodes=2, network={"in_halves": True}, before=_late, options=TWO
+        name="sending",
+        callers=[do_put, _put_large] * 6,
+        nodes=2,
+        network={"in_halves": True},
+        before=make_late,
+        options=TWO,
     ),
     Story(name="backing off", before=_busy, options={**TWO, **PATIENT}, **PUTS),
     Story(name="waiting for a refresh", before=_all_torn, options={**TWO, **PATIENT}, **PUTS),
-    Story(name="refreshing", callers=[_refresh, _put] * 6, nodes=2, before=_late, options=TWO),
-    Story(name="looking up a key", callers=[_ask_key, _put] * 6, nodes=2, before=_slow_and_busy_lookups, options=TWO),
+    Story(name="refreshing", callers=[_refresh, do_put] * 6, nodes=2, before=make_late, options=TWO),
+    Story(name="looking up a key", callers=[_ask_key, do_put] * 6, nodes=2, before=_slow_and_busy_lookups, options=TWO),
     Story(name="waiting for credentials", options={**TWO, "credentials": _provide}, **PUTS),
     Story(name="over TLS", network={"tls": True}, options=TWO, **PUTS),
-    Story(name="over httpx", before=_late, over="httpx", options=TWO, **PUTS),
+    Story(name="over httpx", before=make_late, over="httpx", options=TWO, **PUTS),
 ]

@@ -7,9 +7,14 @@ once: the virtual clock never jumps past it.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
+import pathlib
+import shutil
 import socket
 import ssl
+import tempfile
 
 import trio
 import trustme
@@ -18,6 +23,7 @@ from alternator_trio._transport.tls_contexts import TlsContexts
 from alternator_trio._transport.wires import Peek, Wire
 from alternator_trio.errors import AlternatorError
 from alternator_trio.nodes import Node
+from alternator_trio.tls import Tls
 from tests.memory_ends import MemoryEnd
 from tests.scripted_nodes import ScriptedNodes
 
@@ -31,7 +37,9 @@ class Network:
         nodes: Where it leads.
         dial_seconds: How long a dial takes.
         in_halves: Whether a request is taken in halves, with a schedule point between.
+        in_pieces: The largest number of bytes that arrives at once, the next a moment later; 0: all that there are.
         tls: Whether wires are secured.
+        renews_trust: Whether the authority's file is written anew before every second dial; sessions are resumed.
 
     Attributes:
         dialling: Dials in progress.
@@ -39,14 +47,25 @@ class Network:
     """
 
     def __init__(
-        self, nodes: ScriptedNodes, *, dial_seconds: float = 0.0, in_halves: bool = False, tls: bool = False
+        self,
+        nodes: ScriptedNodes,
+        *,
+        dial_seconds: float = 0.0,
+        in_halves: bool = False,
+        in_pieces: int = 0,
+        tls: bool = False,
+        renews_trust: bool = False,
     ) -> None:
         self.dialling = 0
         self.open: dict[_CountedWire, None] = {}
         self._nodes = nodes
         self._dial_seconds = dial_seconds
         self._in_halves = in_halves
-        self._contexts = TlsContexts(client_context()) if tls else None
+        self._in_pieces = in_pieces
+        self._dials = 0
+        self._renews_trust = renews_trust
+        trust = Tls(ca_file=_trust_file()) if renews_trust else client_context()
+        self._contexts = TlsContexts(trust) if tls else None
 
     async def dial(self, node: Node) -> Wire:
         """What the native transport dials with."""
@@ -56,7 +75,7 @@ class Network:
             wire = await (self._nodes.dial(node) if self._contexts is None else self._secured(node, self._contexts))
         finally:
             self.dialling -= 1
-        return _CountedWire(wire, self.open, in_halves=self._in_halves)
+        return _CountedWire(wire, self.open, in_halves=self._in_halves, in_pieces=self._in_pieces)
 
     async def open_stream(self, host: str, port: int) -> _Stream:
         """What httpcore gets in place of TCP."""
@@ -66,6 +85,9 @@ class Network:
             raise OSError(str(error)) from error
 
     async def _secured(self, node: Node, contexts: TlsContexts) -> Wire:
+        self._dials += 1
+        if self._renews_trust and self._dials % 2:
+            os.utime(_trust_file(), ns=(self._dials, self._dials))
         mine, theirs = socket.socketpair()
         wire = contexts.secure(node, mine)
         is_ready = False
@@ -83,10 +105,12 @@ class Network:
 class _CountedWire:
     """A wire of the client's."""
 
-    def __init__(self, wire: Wire, register: dict[_CountedWire, None], *, in_halves: bool) -> None:
+    def __init__(self, wire: Wire, register: dict[_CountedWire, None], *, in_halves: bool, in_pieces: int) -> None:
         self._wire = wire
         self._register = register
         self._in_halves = in_halves
+        self._in_pieces = in_pieces
+        self._left = b""  # of what arrived in pieces
         register[self] = None
 
     async def send(self, data: bytes) -> None:
@@ -98,10 +122,16 @@ class _CountedWire:
         await self._wire.send(data)
 
     async def receive(self) -> bytes:
-        return await self._wire.receive()
+        if not self._in_pieces:
+            return await self._wire.receive()
+        if self._left:
+            await trio.sleep(0.001)
+        data = self._left or await self._wire.receive()
+        self._left = data[self._in_pieces :]
+        return data[: self._in_pieces]
 
     def peek(self) -> Peek:
-        return self._wire.peek()
+        return Peek.STRAY if self._left else self._wire.peek()
 
     def close(self) -> None:
         self._register.pop(self, None)
@@ -187,6 +217,15 @@ def _server_tls() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _authority().issue_cert(*(f"10.0.0.{number}" for number in range(1, 5))).configure_cert(context)
     return context
+
+
+@functools.cache
+def _trust_file() -> pathlib.Path:
+    directory = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, directory)
+    path = pathlib.Path(directory, "ca.pem")
+    path.write_bytes(_authority().cert_pem.bytes())
+    return path
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from tests.cancellation.sweep import Story
 from tests.scenarios.lookups import NOT_FOUND, answer_lookups
 from tests.scripted_nodes import Late, ScriptedNodes
 
-__all__ = ["SCENARIOS"]
+__all__ = ["SCENARIOS", "Nonsense", "put"]
 
 BUSY = Answer(status=503)
 FOURTH = ("http://10.0.0.4:8000",)
@@ -33,7 +33,7 @@ KNOWN_KEY = {"key_route_affinity": KeyRouteAffinity.any_write(partition_keys={"u
 DC1, DC2 = RoutingScope.datacenter("dc1"), RoutingScope.datacenter("dc2")
 
 
-class _Nonsense(Message):
+class Nonsense(Message):
     """A message that no actor knows: whoever reads it crashes."""
 
 
@@ -171,7 +171,7 @@ async def _one_lookup(client: Client, nodes: ScriptedNodes) -> None:
 
 async def _resolver_crashes(client: Client, nodes: ScriptedNodes) -> None:
     await put(client)
-    client._runtime.keys_inbox.tell(_Nonsense())
+    client._runtime.keys_inbox.tell(Nonsense())
     await client.partition_key("users")
     await put(client)
 

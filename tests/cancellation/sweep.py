@@ -6,7 +6,7 @@ Rules:
   may have been woken already, be about to be, or know nothing of it. The scheduler and the client are seeded, so that
   the moments before the cancellation are the same in every telling.
 * What is cancelled is everything that calls, some of those who call (in one tick), or the client's whole block.
-* What the callers do must succeed, or be cancelled: an error that an undisturbed telling does not have is a failure.
+* What the callers do must succeed, or be cancelled: an error that does not belong to the story is a failure.
 * Afterwards the client must be as good as new, see `tests.cancellation.afterwards`; a story that is told wrong says at
   which moment, and `Story.tell` repeats it.
 """
@@ -16,21 +16,26 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Literal, TypeAlias
 from unittest.mock import patch
 
 import trio
 
-from alternator_trio import Client
+from alternator_trio import AlternatorError, Client
 from alternator_trio.testing import simulate
 from tests.cancellation.afterwards import check_client, check_nothing_left
 from tests.cancellation.networks import Network, client_context
 from tests.scripted_nodes import ScriptedNodes
 
-__all__ = ["SCHEDULES", "Caller", "Story", "Whom", "sweep"]
+__all__ = ["SCHEDULES", "SIZES", "Caller", "Story", "Whom", "over_httpx", "sweep"]
 
 SCHEDULES = int(os.environ.get("SWEEP_SCHEDULES", "1"))
 """In how many orders of tasks each story is told."""
+
+SIZES = int(os.environ.get("SWEEP_SIZES", "1"))
+"""How many of the twelve sizes that a crowd's part can have are cancelled at each moment; 12: all, and all that is
+otherwise left out as well."""
 
 SECONDS = 2000.0  # virtual, for one telling: beyond it the story hangs
 
@@ -54,6 +59,10 @@ class Story:
         network: The network's; see `Network`.
         over: The transport.
         crashes: How many crashes of actors belong to it.
+        may_raise: Errors that belong to it.
+        rest: Seconds until what happens in it to others than nodes is over.
+        leaves_after: Seconds after which the client's block is left, the callers being outside of it; None: it is left
+            when all of them are done.
     """
 
     name: str
@@ -66,6 +75,9 @@ class Story:
     network: Mapping[str, object] = dataclasses.field(default_factory=dict)
     over: Literal["native", "httpx"] = "native"
     crashes: int = 0
+    may_raise: tuple[type[AlternatorError], ...] = ()
+    rest: float = 0.0
+    leaves_after: float | None = None
 
     def tell(self, whom: Whom = (), at: int = 0, schedule: int = 0) -> int:
         """Tell it once, cancelling ``whom`` at moment ``at``, if it has so many.
@@ -92,19 +104,34 @@ class Story:
             with patch("trio.open_tcp_stream", network.open_stream), trio.CancelScope() as block:
                 if whom == "client":
                     moments.begin(block.cancel)
-                async with nodes.open_client(*self.seeds, dial=network.dial, **options) as client:
-                    await self._call(client, nodes, whom, moments)
-                    if whom != "client":
-                        moments.end()
-                        await check_client(client, nodes, network, crashes=self.crashes)
+                opened = nodes.open_client(*self.seeds, dial=network.dial, **options)
+                if self.leaves_after is not None:
+                    await self._leave(opened, nodes, whom, moments)
+                else:
+                    async with opened as client:
+                        await self._call(client, nodes, whom, moments)
+                        if whom != "client":
+                            moments.end()
+                            await trio.sleep(self.rest)
+                            await check_client(client, nodes, network, crashes=self.crashes)
             moments.end()
             await check_nothing_left(network, tasks)
+
+    async def _leave(
+        self, opened: AbstractAsyncContextManager[Client], nodes: ScriptedNodes, whom: Whom, moments: _Moments
+    ) -> None:
+        async with trio.open_nursery() as outside:
+            async with opened as client:
+                outside.start_soon(self._call, client, nodes, whom, moments)
+                await trio.sleep(self.leaves_after or 0.0)
+            left = trio.current_time()
+        assert trio.current_time() == left, "who was outside of the block was held up"
 
     async def _call(self, client: Client, nodes: ScriptedNodes, whom: Whom, moments: _Moments) -> None:
         scopes = [trio.CancelScope() for _ in self.callers]
 
         async def call(caller: Caller, scope: trio.CancelScope) -> None:
-            with scope:
+            with scope, suppress(*self.may_raise):
                 await caller(client, nodes)
 
         def cancel() -> None:
@@ -134,6 +161,11 @@ def sweep(story: Story, whom: Whom, stride: int = 1) -> int:
         for at in range(1 + schedule % stride, moments + 1, stride):
             story.tell(whom, at, schedule)
     return moments
+
+
+def over_httpx(story: Story) -> Story:
+    """The same story over the other transport."""
+    return dataclasses.replace(story, over="httpx")
 
 
 class _Moments(trio.abc.Instrument):
