@@ -48,4 +48,6 @@ class Lifetime:
             return ClientClosedError("the client's block has ended")
         if os.getpid() != self._pid:
             return ClientClosedError("the client was opened before a fork; open one in this process")
-        return ClientClosedError("the client belongs to another Trio run")
+        return ClientClosedError(
+            "the client belongs to another Trio run; from another thread, call into that run (trio.from_thread.run)"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from typing import Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Unpack
 
 import trio
 
@@ -17,6 +17,7 @@ from alternator_trio._client_block import HOW_TO_OPEN, ClientBlock
 from alternator_trio._operations import Operations
 from alternator_trio._routing_check import RoutingCheck
 from alternator_trio._runtime import Runtime, open_runtime
+from alternator_trio._wire.operation_names import TARGETS
 from alternator_trio._wire.parameters import check_parameters
 from alternator_trio.config import AlternatorConfig, OperationOptions, Options
 from alternator_trio.errors import EncodingError
@@ -24,6 +25,19 @@ from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
 
 __all__ = ["Client", "NodeStatus", "RoutingCheck", "Statistics", "open_alternator"]
+
+
+_CLOSING: Final = "leaving its block closes a client"
+_ELSEWHERE: Final = {  # what clients of DynamoDB have elsewhere, and what there is here
+    "aclose": _CLOSING,
+    "close": _CLOSING,
+    "exceptions": "errors are imported, as in 'from alternator_trio import ConditionalCheckFailedException'",
+    "get_paginator": "pages are asked for one by one, with ExclusiveStartKey",
+    "get_waiter": "CreateTable and DeleteTable are done when Alternator answers",
+    "meta": "its nodes are client.nodes()",
+    "table": "there is no resource layer; operations take TableName",
+    "Table": "there is no resource layer; operations take TableName",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +241,13 @@ class Client(Operations):
     def __repr__(self) -> str:
         state = "closed" if self._runtime.lifetime.is_over else f"{self.routing_scope}, {len(self.nodes())} node(s)"
         return f"<alternator_trio.Client: {state}>"
+
+    if not TYPE_CHECKING:  # type checkers are to see that these names are not there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = f"it is client.call({name!r}, {{...}})" if name in TARGETS else _ELSEWHERE.get(name)
+            known = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(known if hint is None else f"{known}; {hint}", name=name, obj=self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client is neither pickled nor copied; its AlternatorConfig can be")

@@ -52,6 +52,24 @@ def test_a_client_is_not_made():
             Client(given)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("close", "leaving its block closes a client"),
+        ("exceptions", "from alternator_trio import ConditionalCheckFailedException"),
+        ("get_paginator", "ExclusiveStartKey"),
+        ("PutItem", r"it is client\.call\('PutItem', \{\.\.\.\}\)"),
+        ("put_itm", "^'Client' object has no attribute 'put_itm'$"),
+    ],
+)
+async def test_what_other_clients_have_is_told_from_a_slip(name, hint):
+    """A name that boto3 has says what there is here; to any other Python finds the nearest itself."""
+    async with open_alternator(SEED) as client:
+        with pytest.raises(AttributeError, match=hint) as caught:
+            getattr(client, name)
+        assert (caught.value.name, caught.value.obj) == (name, client)
+
+
 @pytest.mark.parametrize("taken", [pickle.dumps, copy.copy, copy.deepcopy])
 async def test_a_client_is_neither_pickled_nor_copied(taken):
     """A copy would share, or lack, what makes it a client."""
