@@ -11,19 +11,8 @@ import trio
 
 from alternator_trio import AlternatorError, IndeterminateWriteError
 from alternator_trio._wire.operation_names import TARGETS
-from tests.client.retry_table import (
-    ATTEMPTS,
-    EXAMPLES,
-    KINDS,
-    OPERATIONS,
-    QUOTA,
-    ROWS,
-    TIMEOUT,
-    AtDial,
-    Case,
-    Row,
-    rendered,
-)
+from tests.client.retry_operations import EXAMPLES, KINDS, OPERATIONS, Case
+from tests.client.retry_table import ATTEMPTS, QUOTA, ROWS, TIMEOUT, AtDial, Row, rendered
 from tests.scripted_nodes import ScriptedNodes
 
 FOR_EVER = 10**6

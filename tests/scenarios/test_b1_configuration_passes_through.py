@@ -1,7 +1,8 @@
 """B1: every option is in force, by what the client does, however the option was given.
 
 A case is an option, a value, and a function that opens a client and says what it did. What it did with the value must
-be what is expected, and something else than with the default. The observations themselves stand in `option_effects`.
+be what is expected, and something else than with the default. The values stand in `option_cases`, the observations
+themselves in `option_effects`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from alternator_trio._runtime import open_runtime
 from alternator_trio.config import OperationOptions
 from tests.http2_node import http2_node
 from tests.scenarios.cancellation import cancel_in_the_middle
-from tests.scenarios.option_effects import CASES
+from tests.scenarios.option_cases import CASES
 from tests.scripted_nodes import ScriptedNodes
 
 OPTIONS = {field.name for field in dataclasses.fields(AlternatorConfig) if field.init}
