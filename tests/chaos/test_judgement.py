@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 
 import pytest
 import trio
@@ -14,6 +16,7 @@ from chaos_run import Choices, Findings
 from gate import Gate
 from journal import Journal
 from registers import Counter, Register
+from rest import Rest
 from tally import Tally
 from vitals import JUDGED_FROM, Held, Sample, complaint, least, more
 from weather import KINDS, plan
@@ -266,6 +269,36 @@ def test_memory_that_grows_after_warm_up_is_found_out() -> None:
     warming = [sample(at, 1000 + min(at, 90)) for at in range(300)]
     assert complaint(growing, JUDGED_FROM)
     assert complaint(warming, JUDGED_FROM) is None
+
+
+class Alone:
+    """A cluster to which nobody is connected."""
+
+    open_connections = 0
+
+    async def look(self) -> Alone:
+        await trio.lowlevel.checkpoint()
+        return self
+
+
+async def test_what_is_held_from_rest_to_rest_is_found_out() -> None:
+    """A descriptor, a task and a thread more at the second rest than at the first."""
+    tally = Tally(Windows())
+    rest = Rest(Alone(), [], [], [], tally, native=True)
+    await rest.see()
+    assert tally.complaints == []
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    async with trio.open_nursery() as nursery:
+        with open(os.devnull, encoding="ascii"):  # noqa: ASYNC230 - a descriptor
+            nursery.start_soon(trio.sleep_forever)
+            thread.start()
+            await rest.see()
+        nursery.cancel_scope.cancel()
+    done.set()
+    thread.join()
+    (complaint,) = tally.complaints
+    assert "1 more descriptors, 1 more tasks, 1 more threads" in complaint
 
 
 def test_what_there_is_more_of_is_named() -> None:

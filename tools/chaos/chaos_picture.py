@@ -1,4 +1,4 @@
-"""The picture of a run: load, faults, errors, descriptors, tasks and memory over time, as SVG written by hand.
+"""The picture of a run: load, faults, errors, descriptors, tasks, threads and memory over time, as SVG written by hand.
 
 Rules: a plain file that any browser draws, with a background of its own so that it reads on a dark page; every panel
 begins at zero; calms are shaded.
@@ -33,6 +33,7 @@ def draw(findings: Findings) -> str:
         ("cancelled per second", "#7f5fa8", _rates(samples, "cancelled")),
         ("descriptors", "#2f6f9f", [sample.descriptors for sample in samples]),
         ("tasks", "#2f6f9f", [sample.tasks for sample in samples]),
+        ("threads", "#2f6f9f", [sample.threads for sample in samples]),
         ("memory (RSS), MiB", "#2f6f9f", [sample.rss / _MIB for sample in samples]),
     )
     height = TOP + len(panels) * (PANEL + GAP) + 36

@@ -51,7 +51,11 @@ _COUNTERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What to run."""
+    """What to run.
+
+    Attributes:
+        rounds: Storms, each with its calm and its rest; None: one a minute.
+    """
 
     seed: int
     seconds: float
@@ -60,6 +64,7 @@ class Choices:
     pause: float = 0.04
     transport: Literal["native", "httpx"] = "native"
     signed: bool = True
+    rounds: int | None = None
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ async def run(choices: Choices) -> Findings:
             open_subjects(cluster, choices.transport, signed=choices.signed) as subjects,
             Course(choices, findings, cluster, subjects).under_way() as course,
         ):
-            rounds = max(1, round(choices.seconds / ROUND))
+            rounds = choices.rounds or max(1, round(choices.seconds / ROUND))
             for _ in range(rounds):
                 await course.round(choices.seconds / rounds)
         findings.seconds = time.monotonic() - began
