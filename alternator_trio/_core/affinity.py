@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import collections
+import enum
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias, cast
 
@@ -256,12 +258,22 @@ def _hashed_bytes(type_name: str, content: object) -> bytes | None:
     prefix = _TYPE_BYTE.get(type_name)
     if prefix is None:
         return None
+    if not isinstance(content, str):
+        if type_name == "B":
+            return prefix + content if isinstance(content, (bytes, bytearray, memoryview)) else None
+        content = _text_of(content)
+        if content is None:
+            return None
     try:
-        if isinstance(content, str):
-            return prefix + (base64.b64decode(content, validate=True) if type_name == "B" else content.encode())
+        return prefix + (base64.b64decode(content, validate=True) if type_name == "B" else content.encode())
     except ValueError:  # no base64, or half a surrogate pair
         return None
-    return prefix + content if type_name == "B" and isinstance(content, (bytes, bytearray, memoryview)) else None
+
+
+def _text_of(content: object) -> str | None:
+    """The text as which orjson writes what is no ``str``: of a UUID its digits, of an enum's member its value."""
+    value: object = content.value if isinstance(content, enum.Enum) else content
+    return str(value) if isinstance(value, (str, uuid.UUID)) else None
 
 
 def _reads_first(update: object) -> bool:

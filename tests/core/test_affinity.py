@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import enum
+import json
 import random
+import uuid
 
 import pytest
 from hypothesis import given
@@ -22,6 +25,7 @@ from alternator_trio._core.affinity import (
 )
 from alternator_trio._core.health import NodeState
 from alternator_trio._core.query_plan import seeded_order, seeded_plan
+from alternator_trio._wire.json_body import encode_object
 from alternator_trio.nodes import Node
 from alternator_trio.routing import AffinityMode
 
@@ -168,12 +172,18 @@ def test_a_key_of_another_type_casts_no_doubt():
     assert plain.doubted is None
 
 
+class Colour(enum.Enum):
+    RED = "red"
+    ONE = 1
+
+
 @pytest.mark.parametrize(
     "value",
     [
         {},
         {"S": b"bytes"},
         {"S": 7},
+        {"S": Colour.ONE},
         {"S": "\ud800"},
         {"N": 42},
         {"N": None},
@@ -196,6 +206,13 @@ def test_what_is_no_key_value_has_no_hash(value):
 def test_numbers_hash_as_they_are_written():
     """Equal numbers in two spellings are two keys to the hash: who writes them writes one canonical form."""
     assert len({key_hash({"N": text}) for text in ("1", "1.0", "1E0", "01")}) == 4
+
+
+@pytest.mark.parametrize("content", [uuid.UUID(int=7), Colour.RED])
+def test_what_is_written_as_text_hashes_as_that_text(content):
+    """A UUID's or an enum's key belongs to the same coordinator as its text's."""
+    (text,) = json.loads(encode_object({"S": content})).values()
+    assert key_hash({"S": content}) == key_hash({"S": text})
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
