@@ -27,7 +27,7 @@ from alternator_trio._actors.messages import (
     ProviderCalled,
 )
 from alternator_trio._core.held_credentials import REJECTIONS_APART, HeldCredentials, cooldown, held_for
-from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
+from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply, joined
 from alternator_trio.credentials import Credentials, CredentialsProvider, provider_name
 from alternator_trio.errors import CredentialsError
 
@@ -246,8 +246,8 @@ def _wanted(state: _State, provider: CredentialsProvider, replies: _Replies, now
             return state, actions
     if account.call is None and now < account.call_from:
         return state, (*actions, *_refuse(replies, account))
-    joined, further = _joined(state, provider, account, replies)
-    return joined, (*actions, *further)
+    called, further = _with_call(state, provider, account, replies)
+    return called, (*actions, *further)
 
 
 def _refused(state: _State, message: CredentialsRefused, now: float) -> _Decision:
@@ -262,7 +262,7 @@ def _refused(state: _State, message: CredentialsRefused, now: float) -> _Decisio
         if now < max(account.doubt_from, account.call_from):
             return state, (_Answer(replies, message.credentials),)
         account = account._replace(doubt_from=now + REJECTIONS_APART)
-    return _joined(state, provider, account, replies)
+    return _with_call(state, provider, account, replies)
 
 
 def _called(
@@ -291,14 +291,14 @@ def _opened(state: _State, provider: CredentialsProvider, replies: _Replies) -> 
             error = CredentialsError(f"{MAX_PROVIDERS} providers of credentials are being called already")
             return state, (_Refuse(replies, error),)
         del accounts[idle]
-    return _joined(accounts, provider, Account(), replies)
+    return _with_call(accounts, provider, Account(), replies)
 
 
-def _joined(state: _State, provider: CredentialsProvider, account: Account, replies: _Replies) -> _Decision:
+def _with_call(state: _State, provider: CredentialsProvider, account: Account, replies: _Replies) -> _Decision:
     """With those that wait added to the call in flight, or to one that begins now."""
     call = account.call
     if call is not None:
-        call = call._replace(replies=call.replies + replies)
+        call = call._replace(replies=joined(call.replies, replies))
         return {**state, provider: account._replace(call=call)}, ()
     account = account._replace(call=Call(replies=replies))
     return {**state, provider: account}, (_Publish(), _Ask(provider))

@@ -29,7 +29,7 @@ from alternator_trio._actors.messages import (
 from alternator_trio._actors.refresher import Refresher
 from alternator_trio._core.discovery import RefreshResult
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
+from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply, joined
 from alternator_trio.errors import AlternatorError, ClientClosedError, DiscoveryError, PoolTimeoutError
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
@@ -143,7 +143,7 @@ class Discovery(Actor[DiscoveryState, DiscoveryMessage, _Action]):
     ) -> tuple[DiscoveryState, Sequence[_Action]]:
         match message:
             case RefreshWanted(replies=replies, spacing=spacing):
-                state = state._replace(waiting=state.waiting + replies)
+                state = state._replace(waiting=joined(state.waiting, replies))
                 return self._begin_at(state, state.began + spacing, now)
             case Activity():
                 return self._begin_at(state, state.began + self._active_interval, now)

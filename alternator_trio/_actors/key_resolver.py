@@ -23,7 +23,7 @@ from alternator_trio._actors.messages import (
     TableChanged,
 )
 from alternator_trio._core.keys import ATTEMPTS, MAX_TABLES, KnownKeys, is_permanent, partition_key_in, pause
-from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply
+from alternator_trio._supervision import Actor, Children, Inbox, Published, Reply, joined
 from alternator_trio.errors import AlternatorError, DecodingError
 
 __all__ = ["DescribeTable", "KeyResolver", "KeyResolverState", "Lookup"]
@@ -191,7 +191,7 @@ def _wanted(state: KeyResolverState, table: str, replies: tuple[Reply[str], ...]
         return state, (_Answer(replies, name),)
     lookup = state.lookups.get(table)
     if lookup is not None:
-        return _with_lookup(state, table, lookup._replace(replies=lookup.replies + replies)), ()
+        return _with_lookup(state, table, lookup._replace(replies=joined(lookup.replies, replies))), ()
     cooldown = state.known.cooldown_of(table, now)
     if cooldown is not None:
         return state, (_Refuse(replies, cooldown.error),)

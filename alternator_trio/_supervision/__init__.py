@@ -10,7 +10,7 @@ from alternator_trio._supervision.actor import Actor, Children
 from alternator_trio._supervision.block import Block, open_block
 from alternator_trio._supervision.inbox import Inbox, InboxStatistics, Message, MessageDroppedError
 from alternator_trio._supervision.published import Published
-from alternator_trio._supervision.reply import Reply, ask
+from alternator_trio._supervision.reply import Reply, ask, joined
 from alternator_trio._supervision.supervisor import (
     CrashReport,
     IntensityExceededError,
@@ -36,6 +36,7 @@ __all__ = [
     "RestartLimited",
     "RestartPolicy",
     "ask",
+    "joined",
     "open_block",
     "supervise",
 ]

@@ -14,18 +14,23 @@ import trio
 
 from alternator_trio._supervision.inbox import Inbox, Message
 
-__all__ = ["Reply", "ask"]
+__all__ = ["Reply", "ask", "joined"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 
 class Reply(Generic[T]):
-    """A one-shot answer that travels inside a message."""
+    """A one-shot answer that travels inside a message.
 
-    __slots__ = ("_answer", "_settled")
+    Attributes:
+        is_left: Whether who waited for it was cancelled: nobody will read it.
+    """
+
+    __slots__ = ("_answer", "_settled", "is_left")
 
     def __init__(self) -> None:
+        self.is_left = False
         self._settled = trio.Event()
         self._answer: Callable[[], T] | None = None
 
@@ -48,7 +53,11 @@ class Reply(Generic[T]):
 
     async def wait(self) -> T:
         """Wait for the answer. A cancelled wait leaves nothing behind: the answer is simply not read."""
-        await self._settled.wait()
+        try:
+            await self._settled.wait()
+        except trio.Cancelled:
+            self.is_left = True
+            raise
         assert self._answer is not None  # noqa: S101  # set before the event
         return self._answer()
 
@@ -56,6 +65,11 @@ class Reply(Generic[T]):
         if self._answer is None:
             self._answer = answer
             self._settled.set()
+
+
+def joined(waiting: tuple[Reply[T], ...], newer: tuple[Reply[T], ...]) -> tuple[Reply[T], ...]:
+    """Those who wait and those who come, without those who have left: while something hangs, many come and go."""
+    return (*(reply for reply in waiting if not reply.is_left), *newer)
 
 
 def _own(error: Exception) -> Exception:
