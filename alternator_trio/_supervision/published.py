@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-import trio
-
 __all__ = ["Published"]
 
 T = TypeVar("T")
@@ -28,24 +26,11 @@ class Published(Generic[T]):
         ('a', 'b')
     """
 
-    __slots__ = ("_changed", "value")
+    __slots__ = ("value",)
 
     def __init__(self, value: T) -> None:
         self.value = value
-        self._changed: trio.Event | None = None
 
     def publish(self, value: T) -> None:
-        """Replace the snapshot and wake those who wait for a change."""
+        """Replace the snapshot."""
         self.value = value
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
-
-    async def wait_change(self, seen: T) -> T:
-        """Wait until the snapshot is another than ``seen`` (by identity) and return it."""
-        await trio.lowlevel.checkpoint()  # a reader in a loop must not starve the other tasks
-        while self.value is seen:
-            if self._changed is None:
-                self._changed = trio.Event()
-            await self._changed.wait()
-        return self.value

@@ -195,15 +195,15 @@ async def test_a_few_crashes_are_survived(servers: LocalCluster) -> None:
         assert client.statistics().crashes == 5
 
 
+async def put_until_closed(client: Client, errors: list[ClientClosedError]) -> None:
+    with pytest.raises(ClientClosedError) as caught:
+        await client.put_item(TableName="users", Item=KEY)
+    errors.append(caught.value)
+
+
 async def test_operations_in_outer_tasks_are_ended(servers: LocalCluster) -> None:
     """An operation in a task outside of the block raises ClientClosedError, which says that it may have happened."""
     errors: list[ClientClosedError] = []
-
-    async def put(client: Client) -> None:
-        with pytest.raises(ClientClosedError) as caught:
-            await client.put_item(TableName="users", Item=KEY)
-        errors.append(caught.value)
-
     with trio.fail_after(5):
         async with trio.open_nursery() as outside:
             async with open_alternator(*servers.seeds) as client:
@@ -211,7 +211,7 @@ async def test_operations_in_outer_tasks_are_ended(servers: LocalCluster) -> Non
                 for node in servers.nodes:
                     node.fail_next(Hang(), times=10)
                 for _ in range(5):
-                    outside.start_soon(put, client)
+                    outside.start_soon(put_until_closed, client, errors)
                 await trio.testing.wait_all_tasks_blocked(0.05)
     assert [(error.operation, error.may_have_happened, error.attempts) for error in errors] == [
         ("PutItem", True, 1)
@@ -221,19 +221,13 @@ async def test_operations_in_outer_tasks_are_ended(servers: LocalCluster) -> Non
 async def test_waiters_in_outer_tasks_are_ended(servers: LocalCluster) -> None:
     """Those who wait for a connection when the block ends were never sent."""
     errors: list[ClientClosedError] = []
-
-    async def put(client: Client) -> None:
-        with pytest.raises(ClientClosedError) as caught:
-            await client.put_item(TableName="users", Item=KEY)
-        errors.append(caught.value)
-
     with trio.fail_after(5):
         async with trio.open_nursery() as outside:
             async with open_alternator(*servers.seeds, max_connections=1, discovery=False) as client:
                 for node in servers.nodes:
                     node.fail_next(Hang(), times=10)
                 for _ in range(3):
-                    outside.start_soon(put, client)
+                    outside.start_soon(put_until_closed, client, errors)
                 await trio.testing.wait_all_tasks_blocked(0.05)
                 assert client.statistics().waiting == 2
     assert sorted(error.may_have_happened for error in errors) == [False, False, True]

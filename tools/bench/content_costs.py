@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Self
 
 from rich.table import Table
-from workers import Subject, Worker
+from workers import measure_alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,10 +43,8 @@ class ContentCosts:
     @classmethod
     def measured(cls, *, core: int | None) -> Self:
         """Have it measured; takes about ten seconds."""
-        with Worker(Subject.parse(SUBJECT), core=core) as worker:
-            cell = {"request": {"sizes": SIZES, "slices": SLICES}, "operation": SUBJECT, "url": "", "answer": {},
-                    "in_flight": 1, "seconds": 0.0, "warm_up_seconds": 0.0}  # fmt: skip
-            raw = worker.measure(cell, expected_seconds=EXPECTED_SECONDS)
+        request: dict[str, object] = {"sizes": SIZES, "slices": SLICES}
+        raw = measure_alone(SUBJECT, request, in_flight=1, core=core, expected_seconds=EXPECTED_SECONDS)
         found = raw["costs"]
         assert isinstance(found, list)  # noqa: S101 - what the subject sends
         return cls(costs=[Cost(**each) for each in found], raw=raw)

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Self
 
 from rich.table import Table
-from workers import Subject, Worker
+from workers import measure_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,10 +70,8 @@ class RoutingCosts:
     @classmethod
     def measured(cls, *, slices: int, core: int | None) -> Self:
         """Have it measured; takes about half a minute."""
-        with Worker(Subject.parse(SUBJECT), core=core) as worker:
-            cell = {"request": {"nodes": SIZES, "slices": slices}, "operation": SUBJECT, "url": "", "answer": {},
-                    "in_flight": 32, "seconds": 0.0, "warm_up_seconds": 0.0}  # fmt: skip
-            raw = worker.measure(cell, expected_seconds=EXPECTED_SECONDS)
+        request: dict[str, object] = {"nodes": SIZES, "slices": slices}
+        raw = measure_alone(SUBJECT, request, in_flight=32, core=core, expected_seconds=EXPECTED_SECONDS)
         units = raw["units"]
         assert isinstance(units, dict)  # noqa: S101 - what the subject sends
         parts = {part: _costs(raw[part]) for part in ("steps", "by_ring", "by_option", "refreshes", "starts")}

@@ -56,6 +56,16 @@ class Subject:
         return SUBJECTS / f"{name}.py"
 
 
+def measure_alone(
+    subject: str, request: dict[str, object], *, in_flight: int, core: int | None, expected_seconds: float
+) -> dict[str, object]:
+    """Have a subject measured that needs no server and decides itself how long it takes."""
+    cell = {"request": request, "operation": subject, "url": "", "answer": {}, "in_flight": in_flight, "seconds": 0.0,
+            "warm_up_seconds": 0.0}  # fmt: skip
+    with Worker(Subject.parse(subject), core=core) as worker:
+        return worker.measure(cell, expected_seconds=expected_seconds)
+
+
 def subject_names() -> list[str]:
     """List the programs beside this file."""
     return sorted(path.stem for path in SUBJECTS.glob("[!_]*.py"))
