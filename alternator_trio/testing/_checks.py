@@ -10,11 +10,19 @@ import math
 from collections.abc import Mapping
 from typing import Final, cast
 
+import trio
+
 from alternator_trio._wire.operation_names import TARGETS
 from alternator_trio.testing.faults import LOCALNODES, Answer, Close, Hang, Reset, Shed, Truncate
 
 _FAULTS: Final = (Answer, Close, Hang, Reset, Shed, Truncate)
 _MAX_PORT: Final = 65535
+
+
+def check_trio_run(what: str) -> None:
+    """Refuse to begin outside of Trio, where it would fail on something that nobody knows."""
+    if not trio.lowlevel.in_trio_run():
+        raise RuntimeError(f"a {what} needs a Trio run: trio.run(main); asyncio is not supported")
 
 
 def check_fault(fault: object) -> None:

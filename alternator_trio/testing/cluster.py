@@ -19,7 +19,7 @@ import trio
 
 from alternator_trio.testing._addresses import addresses, listen_on_all
 from alternator_trio.testing._alternator import Application
-from alternator_trio.testing._checks import check_count, check_credentials, check_port, check_topology
+from alternator_trio.testing._checks import check_count, check_credentials, check_port, check_topology, check_trio_run
 from alternator_trio.testing._compression import DEFAULT_COMPRESS_FROM
 from alternator_trio.testing._connection import Connection
 from alternator_trio.testing._http import Renderer
@@ -133,7 +133,13 @@ class LocalCluster:
 
     @property
     def seeds(self) -> tuple[str, ...]:
-        """The nodes' endpoints: ``("http://127.0.0.1:19042", …)``."""
+        """The nodes' endpoints: ``("http://127.0.0.1:19042", …)``.
+
+        Raises:
+            RuntimeError: The cluster has not been entered.
+        """
+        if not self._nodes:
+            raise RuntimeError("the cluster has no seeds yet: write 'async with LocalCluster(...) as cluster:'")
         return tuple(node.url for node in self._nodes)
 
     @property
@@ -152,6 +158,7 @@ class LocalCluster:
         return self._credentials
 
     async def __aenter__(self) -> Self:
+        check_trio_run("LocalCluster")
         if self._nursery is not None:
             raise RuntimeError("a LocalCluster is entered once")
         self._engine: Engine = MinistackEngine() if self._given_engine is None else self._given_engine

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import trio
 
 from alternator_trio.testing._addresses import listen_on_all
+from alternator_trio.testing._checks import check_trio_run
 from alternator_trio.testing._proxy_link import ConnectionHook, ProxyLink
 from alternator_trio.testing._proxy_relay import ProxyConnection
 
@@ -80,6 +81,7 @@ class CountingProxy:
             OSError: An address is not this machine's (the message says what to do about it).
             RuntimeError: The proxy has been entered before.
         """
+        check_trio_run("CountingProxy")
         if self._nursery_manager is not None:
             raise RuntimeError("a CountingProxy is entered once: make another one")
         await trio.lowlevel.checkpoint()
@@ -221,6 +223,8 @@ class CountingProxy:
 
 def _scheme_and_targets(targets: Sequence[str], scheme: str | None) -> tuple[str, tuple[tuple[str, int], ...]]:
     """Return the scheme for the seeds, and address and port of every target."""
+    if isinstance(targets, str):
+        raise TypeError(f"targets: {targets!r} is one string; give a list of them")
     urls = [urlsplit(target if "://" in target else f"//{target}") for target in targets]
     schemes = {scheme} if scheme else {url.scheme for url in urls if url.scheme} or {"http"}
     parsed = tuple(_address_and_port(url, target) for url, target in zip(urls, targets, strict=True))

@@ -18,7 +18,7 @@ from alternator_trio._runtime import open_runtime
 from alternator_trio.client import Client
 from alternator_trio.config import AlternatorConfig, Options
 from alternator_trio.testing._alternator import Application
-from alternator_trio.testing._checks import check_count, check_credentials, check_port
+from alternator_trio.testing._checks import check_count, check_credentials, check_port, check_trio_run
 from alternator_trio.testing._compression import DEFAULT_COMPRESS_FROM
 from alternator_trio.testing._connection import Answering, Rendering
 from alternator_trio.testing._http import Renderer
@@ -231,6 +231,7 @@ class SimulatedCluster:
             self.slow_down(node, 1.0)
 
     async def __aenter__(self) -> Self:
+        check_trio_run("SimulatedCluster")
         if self._seeds:
             raise RuntimeError("a SimulatedCluster is entered once")
         self.engine: Engine | RegisterEngine = MinistackEngine() if self._given_engine is None else self._given_engine
