@@ -29,10 +29,19 @@ def test_asyncio_is_told_from_trio(make, name):
         asyncio.run(main())
 
 
-def test_a_cluster_has_no_seeds_before_its_block():
+@pytest.mark.parametrize("kind", [LocalCluster, SimulatedCluster])
+def test_a_cluster_has_no_seeds_before_its_block(kind):
     """None would be an error of the client's, about seeds that nobody gave."""
-    with pytest.raises(RuntimeError, match=r"async with LocalCluster\(\.\.\.\) as cluster:"):
-        _ = LocalCluster(1).seeds
+    with pytest.raises(RuntimeError, match=rf"async with {kind.__name__}\(\.\.\.\) as cluster:"):
+        _ = kind(1).seeds
+
+
+async def test_a_simulated_cluster_shows_its_seed():
+    """What repeats it, before its block and in it."""
+    cluster = SimulatedCluster(2, seed=7)
+    assert repr(cluster) == "<SimulatedCluster seed 7; not entered>"
+    async with cluster:
+        assert repr(cluster) == "<SimulatedCluster seed 7; 2 node(s)>"
 
 
 def test_a_target_alone_is_no_list_of_targets():

@@ -120,6 +120,10 @@ class SimulatedCluster:
             weather=self._weather, history=self.history, nodes=lambda: self._membership.nodes, answer=self._answer
         )
 
+    def __repr__(self) -> str:
+        state = f"{len(self.nodes)} node(s)" if self._seeds else "not entered"
+        return f"<SimulatedCluster seed {self._run.seed!r}; {state}>"
+
     @property
     def nodes(self) -> tuple[SimulatedNode, ...]:
         """The nodes that there are, running or not, the oldest first."""
@@ -138,7 +142,13 @@ class SimulatedCluster:
 
     @property
     def seeds(self) -> tuple[str, ...]:
-        """The endpoints of the nodes that the cluster began with, as they were then."""
+        """The endpoints of the nodes that the cluster began with, as they were then.
+
+        Raises:
+            RuntimeError: The cluster has not been entered.
+        """
+        if not self._seeds:
+            raise RuntimeError("the cluster has no seeds yet: write 'async with SimulatedCluster(...) as cluster:'")
         return self._seeds
 
     @property
@@ -165,7 +175,7 @@ class SimulatedCluster:
             The production client, on the simulated network.
         """
         given = config is not None and not seeds
-        built = AlternatorConfig.build(seeds if given else seeds or self._seeds, config, options)
+        built = AlternatorConfig.build(seeds if given else seeds or self.seeds, config, options)
         self._clients += 1
         name = f"c{self._clients}"
         async with open_runtime(
