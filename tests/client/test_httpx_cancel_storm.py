@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 
 import httpx
 import pytest
@@ -12,7 +11,7 @@ import trio
 from alternator_trio import open_alternator
 from alternator_trio.testing import LocalCluster
 from tests.client.conftest import create_table
-from tests.client.test_cancel_storm import CONNECTIONS, Storm, is_at_rest, settled
+from tests.client.test_cancel_storm import CONNECTIONS, Storm, cancel_in_ticks, is_at_rest, settled
 from tests.http2_node import http2_node
 
 
@@ -63,19 +62,5 @@ async def test_in_every_tick_of_their_way() -> None:
         async with open_alternator(*cluster.seeds, transport="httpx", max_connections=CONNECTIONS) as client:
             await create_table(client)
             await client.refresh()
-
-            async def get() -> None:
-                await client.get_item(TableName="users", Key={"id": {"S": f"{random.random()}"}})
-
-            for ticks in range(0, 80, 4):
-                async with trio.open_nursery() as nursery:
-                    for _ in range(50):
-                        nursery.start_soon(get)
-                    for _ in range(ticks):
-                        await trio.lowlevel.checkpoint()
-                    nursery.cancel_scope.cancel()
-                assert await settled(lambda: is_at_rest(client.statistics()))
-            with trio.fail_after(5):
-                for _ in range(20):
-                    await get()
+            await cancel_in_ticks(client, range(0, 80, 4))
         assert await settled(lambda: not any(node.open_connections for node in cluster.nodes))
