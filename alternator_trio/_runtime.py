@@ -60,7 +60,7 @@ from alternator_trio._supervision import (
     supervise,
 )
 from alternator_trio._transport.connection import Connection
-from alternator_trio._transport.dialing import Dial, TcpDialer
+from alternator_trio._transport.dialing import NO_NETWORK, Dial, TcpDialer
 from alternator_trio._transport.httpx_lease import HttpxLease
 from alternator_trio._transport.native import NativeTransport
 from alternator_trio._transport.pools import Pools
@@ -300,7 +300,10 @@ async def open_runtime(
 
     Raises:
         ClientStoppedError: An actor crashed too often.
+        RuntimeError: There is no network in this Trio run; the message says what to use.
     """
+    if dial is None and (why := NO_NETWORK.get()):
+        raise RuntimeError(why)
     runtime = Runtime(config, dial, rng, wall_clock)
     async with open_block(runtime.close) as block:
         runtime.start(block)

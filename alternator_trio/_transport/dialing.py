@@ -19,9 +19,12 @@ from alternator_trio._transport.wires import SocketWire, Wire
 from alternator_trio.errors import ConnectError, TlsError
 from alternator_trio.nodes import Node
 
-__all__ = ["Dial", "TcpDialer"]
+__all__ = ["NO_NETWORK", "Dial", "TcpDialer"]
 
 _TRIO_CONNECTING: Final = re.compile(r"^Error connecting to \('([^']+)'.*?\): ")
+
+NO_NETWORK: Final[trio.lowlevel.RunVar[str]] = trio.lowlevel.RunVar("alternator_trio: why there is no network", "")
+"""Why this Trio run has no network, and what to use in its place; empty in every run but simulated ones."""
 
 Dial: TypeAlias = Callable[[Node], Awaitable[Wire]]
 """Makes a wire to a node, or raises `ConnectError`."""

@@ -4,7 +4,8 @@
 that a node can be told to commit are `Reset`, `Close`, `Hang`, `Shed`, `Truncate` and `Answer`. `CountingProxy` stands
 between a client and the nodes, counts connections, and makes the network go wrong.
 
-`SimulatedCluster` is the same without a socket, for `simulate`: in memory, in virtual time, drawn from one seed.
+`SimulatedCluster` is the same without a socket, for `simulate`: in memory, in virtual time, drawn from one seed;
+`current_run` has a clock and randomness for whatever else takes part.
 `FaultRates` is what goes wrong in it, `RegisterEngine` a store for it that knows what only a server can know.
 """
 
@@ -23,6 +24,7 @@ from alternator_trio.testing.simulation import (
     SimulatedCluster,
     SimulatedNode,
     SimulationStuckError,
+    current_run,
     simulate,
 )
 
@@ -46,5 +48,6 @@ __all__ = [
     "SimulatedNode",
     "SimulationStuckError",
     "Truncate",
+    "current_run",
     "simulate",
 ]

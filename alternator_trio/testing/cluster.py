@@ -23,6 +23,7 @@ from alternator_trio.testing._checks import check_count, check_credentials, chec
 from alternator_trio.testing._compression import DEFAULT_COMPRESS_FROM
 from alternator_trio.testing._connection import Connection
 from alternator_trio.testing._http import Renderer
+from alternator_trio.testing._no_network import check_network
 from alternator_trio.testing._process import NodeProcess
 from alternator_trio.testing._script import Script
 from alternator_trio.testing._signatures import Verifier
@@ -69,6 +70,7 @@ class LocalCluster:
             `shards` is less than one, or `port` none.
         OSError: on entering: an address cannot be bound; on macOS the message says what to do.
         ImportError: on entering: the default engine is not installed; the message says how.
+        RuntimeError: on entering: under asyncio, or in a simulation.
 
     Example:
         ::
@@ -161,6 +163,7 @@ class LocalCluster:
         check_trio_run("LocalCluster")
         if self._nursery is not None:
             raise RuntimeError("a LocalCluster is entered once")
+        check_network("LocalCluster")
         self._engine: Engine = MinistackEngine() if self._given_engine is None else self._given_engine
         port, listeners = listen_on_all(addresses(len(self._places)), self._wanted_port)
         self._manager = trio.open_nursery()

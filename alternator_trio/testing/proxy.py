@@ -19,6 +19,7 @@ import trio
 
 from alternator_trio.testing._addresses import listen_on_all
 from alternator_trio.testing._checks import check_trio_run
+from alternator_trio.testing._no_network import check_network
 from alternator_trio.testing._proxy_link import ConnectionHook, ProxyLink
 from alternator_trio.testing._proxy_relay import ProxyConnection
 
@@ -79,11 +80,12 @@ class CountingProxy:
 
         Raises:
             OSError: An address is not this machine's (the message says what to do about it).
-            RuntimeError: The proxy has been entered before.
+            RuntimeError: The proxy has been entered before; or it is entered under asyncio, or in a simulation.
         """
         check_trio_run("CountingProxy")
         if self._nursery_manager is not None:
             raise RuntimeError("a CountingProxy is entered once: make another one")
+        check_network("CountingProxy")
         await trio.lowlevel.checkpoint()
         self._port, listeners = listen_on_all(tuple(self._links), 0)
         self._nursery_manager = trio.open_nursery()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import random
+import threading
 from collections.abc import Callable, Generator
 from typing import Final, NoReturn, cast
 
@@ -17,6 +18,8 @@ __all__ = ["break_off", "seeded_scheduler"]
 
 _SWITCH: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
 _RANDOMNESS: Final = "_r"
+_in_use: Final = threading.Lock()
+"""Trio's scheduler draws from one generator for all threads of the process: two seeds cannot have it at once."""
 
 
 @contextlib.contextmanager
@@ -27,8 +30,22 @@ def seeded_scheduler(seed: str) -> Generator[None, None, None]:
     Hypothesis has been imported: its plug-in sets the switch that is set here.
 
     Raises:
-        RuntimeError: This version of Trio is made otherwise.
+        RuntimeError: Another seed has it now, or this version of Trio is made otherwise.
     """
+    if not _in_use.acquire(blocking=False):
+        raise RuntimeError(
+            "another simulation runs in this process, in another thread, and all threads share the randomness of Trio's"
+            " scheduler: run one after the other, or in processes of their own"
+        )
+    try:
+        with _seeded(seed):
+            yield
+    finally:
+        _in_use.release()
+
+
+@contextlib.contextmanager
+def _seeded(seed: str) -> Generator[None, None, None]:
     names = vars(importlib.import_module("trio._core._run"))
     switch, randomness = names.get(_SWITCH), names.get(_RANDOMNESS)
     known = isinstance(switch, bool) and isinstance(randomness, random.Random)

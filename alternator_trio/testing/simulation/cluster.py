@@ -17,11 +17,13 @@ import trio
 from alternator_trio._runtime import open_runtime
 from alternator_trio.client import Client
 from alternator_trio.config import AlternatorConfig, Options
+from alternator_trio.errors import ConfigurationError
 from alternator_trio.testing._alternator import Application
 from alternator_trio.testing._checks import check_count, check_credentials, check_port, check_trio_run
 from alternator_trio.testing._compression import DEFAULT_COMPRESS_FROM
 from alternator_trio.testing._connection import Answering, Rendering
 from alternator_trio.testing._http import Renderer
+from alternator_trio.testing._no_network import no_network
 from alternator_trio.testing._script import Script
 from alternator_trio.testing._signatures import Verifier
 from alternator_trio.testing.cluster import Topology, places
@@ -32,7 +34,7 @@ from alternator_trio.testing.simulation.network import Network
 from alternator_trio.testing.simulation.node import SimulatedNode
 from alternator_trio.testing.simulation.rates import FaultRates
 from alternator_trio.testing.simulation.register_engine import RegisterEngine
-from alternator_trio.testing.simulation.run import Run, current_run
+from alternator_trio.testing.simulation.run import Run, possible_run
 from alternator_trio.testing.simulation.server import FaultyApplication, FaultyRenderer, ServerFaults
 from alternator_trio.testing.simulation.weather import Weather
 
@@ -43,15 +45,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SimulatedCluster"]
 
-_EPOCH: Final = 1_767_225_600.0  # 2026-01-01, where all wall clocks begin
 _CLOSING_SECONDS: Final = 1.0
 
 
 class SimulatedCluster:
     """An Alternator cluster in memory, whose network, clocks and nodes do what a seed says.
 
-    It needs virtual time: run it under `simulate`, or with Trio's `trio.testing.MockClock` and
-    ``autojump_threshold=0``.
+    Run it under `simulate`. Elsewhere nothing is seeded but what the cluster draws, and time is real; with
+    `trio.testing.MockClock` and ``autojump_threshold=0`` (pytest-trio's ``autojump_clock``) it is virtual. While a
+    cluster is open its Trio run has no real network.
 
     Args:
         nodes: How many nodes, all in ``datacenter1`` and ``rack1``; 3 when no topology is given either.
@@ -101,7 +103,7 @@ class SimulatedCluster:
         if not (engine is None or isinstance(engine, RegisterEngine) or hasattr(engine, "execute")):
             raise TypeError(f"engine must have the methods of Engine; {engine!r} has no execute")
         self._places = places(nodes, topology)
-        run = current_run()
+        run = possible_run()
         self._run = run if run is not None and seed is None else Run(0 if seed is None else seed)
         self.history = self._run.history if run is None else run.history
         self.clock_skew = 0.0
@@ -173,16 +175,22 @@ class SimulatedCluster:
 
         Yields:
             The production client, on the simulated network.
+
+        Raises:
+            ConfigurationError: A seed or an option is wrong, or a transport other than ``"native"`` is asked for, which
+                would have a network of its own.
         """
         given = config is not None and not seeds
         built = AlternatorConfig.build(seeds if given else seeds or self.seeds, config, options)
+        if built.transport != "native":
+            raise ConfigurationError(f"transport: {built.transport!r} has no simulated network; leave it 'native'")
         self._clients += 1
         name = f"c{self._clients}"
         async with open_runtime(
             built,
             dial=self.network.dialer(name, built.connect_timeout),
             rng=self._run.random(name),
-            wall_clock=lambda: _EPOCH + trio.current_time() + self.clock_skew,
+            wall_clock=lambda: self._run.time() + self.clock_skew,
         ) as runtime:
             yield Client(runtime)
 
@@ -247,6 +255,8 @@ class SimulatedCluster:
         self.engine: Engine | RegisterEngine = MinistackEngine() if self._given_engine is None else self._given_engine
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
+        self._no_network = no_network()
+        self._no_network.__enter__()
         self._server_faults = ServerFaults(self._rates, self._run.random("server"), self.history, self._nursery)
         self._chaos = Chaos(self, self._rates, self._run.random("chaos"), self._nursery)
         skews = self._run.random("clocks")
@@ -266,6 +276,7 @@ class SimulatedCluster:
             # The body's exception is not the nursery's: it leaves as it is, in no group.
             await self._manager.__aexit__(None, None, None)
         finally:
+            self._no_network.__exit__(None, None, None)
             if self._given_engine is None:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_SECONDS):
                     await self.engine.aclose()
@@ -308,4 +319,4 @@ class SimulatedCluster:
 
 
 def _wall_clock(node: SimulatedNode) -> float:
-    return _EPOCH + trio.current_time() + node.clock_skew
+    return Run.time() + node.clock_skew

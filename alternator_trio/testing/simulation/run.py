@@ -14,11 +14,13 @@ from typing import Final, TypeVar, TypeVarTuple
 import trio
 from trio.testing import MockClock
 
+from alternator_trio.testing._no_network import no_network
 from alternator_trio.testing.simulation._trio_internals import break_off, seeded_scheduler
 from alternator_trio.testing.simulation.history import History
 
-__all__ = ["Run", "SimulationStuckError", "current_run", "simulate"]
+__all__ = ["Run", "SimulationStuckError", "current_run", "possible_run", "simulate"]
 
+_EPOCH: Final = 1_767_225_600.0  # 2026-01-01, where all wall clocks begin
 _GRACE_SECONDS: Final = 60.0
 _GRACE_STEPS: Final = 200_000
 _STEPS: Final = 20_000_000
@@ -52,11 +54,38 @@ class Run:
         use = self._uses[purpose] = self._uses.get(purpose, 0) + 1
         return random.Random(f"{self.seed}/{purpose}/{use}")  # noqa: S311  # decides what is simulated
 
+    @staticmethod
+    def time() -> float:
+        """The wall clock, for code under test in place of `time.time`: seconds since 1970, from 2026-01-01 on.
+
+        It goes with Trio's clock, and is what the clocks of nodes and clients are off from, where they are.
+        """
+        return _EPOCH + trio.current_time()
+
 
 _current: contextvars.ContextVar[Run | None] = contextvars.ContextVar("alternator_trio simulation", default=None)
 
 
-def current_run() -> Run | None:
+def current_run() -> Run:
+    """The run that the caller's task is part of.
+
+    Raises:
+        RuntimeError: It is part of none.
+
+    Example:
+        >>> async def main():
+        ...     await trio.sleep(60)
+        ...     return current_run().time(), current_run().random("mine").random()
+        >>> simulate(main, seed=7)
+        (1767225660.0, 0.4438983731630488)
+    """
+    run = possible_run()
+    if run is None:
+        raise RuntimeError("this runs outside of simulate: there is no run to speak of")
+    return run
+
+
+def possible_run() -> Run | None:
     """The run that the caller's task is part of; None outside `simulate`."""
     return _current.get()
 
@@ -71,8 +100,12 @@ def simulate(
 ) -> T:
     """Run ``main(*args)`` in virtual time, so that the same seed gives the same run.
 
-    Whatever ``main`` uses must take part: randomness seeded, no threads, no real network, no wall clock. A
-    `SimulatedCluster` that is opened inside draws everything from the same seed.
+    Whatever ``main`` uses must take part: randomness seeded, no threads, no wall clock but `Run.time`. There is no
+    network: who opens a socket over Trio is refused. A `SimulatedCluster` that is opened inside draws everything from
+    the same seed.
+
+    It is called outside of Trio, from a synchronous test. Trio's scheduler has one source of randomness for the whole
+    process: a second simulation is refused while one runs, and any other Trio run in another thread disturbs it.
 
     Args:
         main: The async function.
@@ -86,8 +119,10 @@ def simulate(
         What ``main`` returns.
 
     Raises:
+        RuntimeError: It is called within a Trio run, or while another simulation runs in this process.
+        TypeError: ``main`` cannot be called.
         SimulationStuckError: It did not end in time. What does not heed its cancellation is broken off.
-        BaseException: What ``main`` raises.
+        BaseException: What ``main`` raises. A note names the seed.
 
     Example:
         >>> from alternator_trio.testing import SimulatedCluster
@@ -99,6 +134,12 @@ def simulate(
         >>> simulate(main, seed=7)
         True
     """
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            "simulate makes a Trio run of its own: call it from a synchronous test, not within async code"
+        )
+    if not callable(main):
+        raise TypeError(f"main must be an async function, not {main!r}: write simulate(main), not simulate(main())")
     run = Run(seed) if run is None else run
     clock = MockClock(autojump_threshold=0)
     guard = _Guard(max_seconds, max_steps)
@@ -106,7 +147,7 @@ def simulate(
     async def guarded() -> T:
         guard.main = trio.lowlevel.current_task()
         trio.lowlevel.spawn_system_task(guard.watch)
-        with guard.scope:
+        with no_network(), guard.scope:
             return await main(*args)
         raise guard.stuck_error()
 
@@ -114,10 +155,10 @@ def simulate(
     context.run(_current.set, run)
     with seeded_scheduler(f"{run.seed}/scheduler"):
         try:
-            return context.run(lambda: trio.run(guarded, clock=clock, instruments=[guard]))
-        finally:
-            if guard.has_broken_off:
-                raise guard.stuck_error()
+            return context.run(lambda: guard.ending(lambda: trio.run(guarded, clock=clock, instruments=[guard])))
+        except BaseException as error:
+            error.add_note(f"simulate(..., seed={run.seed!r})")
+            raise
 
 
 class _BrokenOff(BaseException):  # no error: like Ctrl-C, nobody is to catch it
@@ -152,6 +193,14 @@ class _Guard(trio.abc.Instrument):
             self._cancel(f"not over after {self._max_steps} steps of tasks, at {trio.current_time():.3f} s")
         elif beyond > 0 and beyond % _GRACE_STEPS == 0:
             self._break_off()
+
+    def ending(self, run: Callable[[], T]) -> T:
+        """Call what runs; when it was broken off that is what came of it."""
+        try:
+            return run()
+        finally:
+            if self.has_broken_off:
+                raise self.stuck_error()
 
     def stuck_error(self) -> SimulationStuckError:
         error = SimulationStuckError(self._why)
