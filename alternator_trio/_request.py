@@ -185,6 +185,7 @@ class Request:
             now=now,
             compressed=self._is_compressed,
             hidden=None if self.credentials is None else self.credentials.session_token,
+            parameters=self.parameters,
         )
 
     def fail(self, node: Node, error: AlternatorError, now: float) -> Situation:

@@ -33,6 +33,7 @@ __all__ = ["Connection", "Ending", "ends_connection", "too_large"]
 _LARGE_REQUEST_BYTES: Final = 64 * 1024
 _OK: Final = 200
 _TOO_LARGE: Final = 413
+_MAYBE_ANOTHER: Final = "; is the port Alternator's?"
 _SHEDDING: Final = b"RequestLimitExceeded"
 _BROKEN: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -141,7 +142,8 @@ class Connection:
         self.exchanges += 1
         if self.exchanges == 1 and wire.peek() is Peek.STRAY:
             self._clean = self.sent = False
-            raise ProtocolError("an answer came before the request was sent", node=self.node.endpoint)
+            hint = _MAYBE_ANOTHER if heads.are_none else ""
+            raise ProtocolError(f"an answer came before the request was sent{hint}", node=self.node.endpoint)
         self.sent = True
         self._clean = False
         self._reader = None  # until the answer has begun
@@ -161,7 +163,8 @@ class Connection:
         except ResponseTooLargeError as error:
             raise too_large(str(error), self) from error
         except MalformedResponseError as error:
-            raise ProtocolError(str(error), node=self.node.endpoint) from error
+            hint = "" if str(error).endswith("?") or not heads.are_none else _MAYBE_ANOTHER
+            raise ProtocolError(f"{error}{hint}", node=self.node.endpoint) from error
         except _BROKEN as error:
             hint = MAYBE_HTTPS if heads.are_none and self._may_be_https() else ""
             raise ConnectionLostError(f"{_reason(error)}{hint}", node=self.node.endpoint) from error

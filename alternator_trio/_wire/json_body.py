@@ -22,6 +22,7 @@ __all__ = ["decode_object", "encode_object", "read_json"]
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _MAX_DEPTH: Final = 254  # orjson's own bound on what it writes
 _REMEDIES: Final = {  # for types that applications often have; only for error messages
+    "Binary": "write bytes(...) of it, which is the bytes in boto3's wrapper",
     "Decimal": "numbers are text, as in {'N': '1.5'}",
     "date": "write its isoformat()",
     "datetime": "write its isoformat()",

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from alternator_trio._service_errors import error_class
+from alternator_trio._wire.attribute_values import misshapen_value
 from alternator_trio._wire.compression import ContentError, decompress
 from alternator_trio._wire.http_date import retry_after
 from alternator_trio._wire.http_response import HttpResponse
@@ -33,6 +34,7 @@ _MAX_ERROR_BYTES: Final = 2**20  # what an error may unpack to: the item of a fa
 _NOT_JSON: Final = "Parsing JSON failed"
 # No more words: a node whose SSTables are broken speaks of deflate and zlib, and another node may be well.
 _ENCODINGS: Final = re.compile(r"content-encoding|\bgzip\b", re.IGNORECASE)
+_ABOUT_VALUES: Final = frozenset({"ValidationException", "SerializationException"})
 _MAX_MESSAGE: Final = 8 * 1024  # what is longer is for nobody to read, and would be in every log
 
 
@@ -78,6 +80,7 @@ def read_error(
     now: float = 0.0,
     compressed: bool = False,
     hidden: str | None = None,
+    parameters: Mapping[str, object] | None = None,
 ) -> ServiceError:
     """The error in an answer with another status than 200.
 
@@ -90,6 +93,7 @@ def read_error(
         now: The wall clock, in seconds since the epoch, against which a Retry-After with a date is held.
         compressed: Whether the request's body went compressed; an error that says so comes with a hint.
         hidden: What is not to be seen in the error, a session token: some servers and proxies show what they were sent.
+        parameters: The request's; where an attribute value among them is misshapen, a refusal for values says so.
     """
     body, problem = _error_body(response)
     if hidden is not None:
@@ -98,6 +102,9 @@ def read_error(
     code = _code(members, response)
     message = problem or _message(members, body)
     hint = _hint(code, response.status, message) if compressed else ""
+    if not hint and parameters is not None and code in _ABOUT_VALUES:
+        mistake = misshapen_value(parameters)
+        hint = "" if mistake is None else f"; {mistake}"
     further = {name: value for name, value in members.items() if name not in {"__type", "message", "Message", "code"}}
     shaped: dict[str, object] = {
         **further,

@@ -78,3 +78,14 @@ async def test_a_shard_that_sheds_is_left_at_once(cluster, client, drop):
     numbers = [request.connection_id for request in node.requests if request.operation == "GetItem"]
     assert len(numbers) > 1
     assert numbers[0] not in numbers[1:]
+
+
+async def test_a_misshapen_value_is_named(client):
+    """What the server says comes first, and stays alone in ``response``."""
+    with pytest.raises(
+        ValidationException, match=r"; Item\.born\.N is a value of type int; numbers are text"
+    ) as caught:
+        await client.put_item(TableName="users", Item={"id": {"S": "ada"}, "born": {"N": 1815}})
+    said = caught.value.response["Error"]["Message"]
+    assert caught.value.message.startswith(f"{said}; ")
+    assert "born" not in said

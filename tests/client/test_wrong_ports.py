@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+from functools import partial
 
 import pytest
+import trio
 import trustme
 
 from alternator_trio import ConnectionLostError, DiscoveryError, RetryPolicy, open_alternator
@@ -57,3 +60,22 @@ async def test_nobody_asks_once_a_node_has_answered(transport):
             await client.list_tables()
         assert len(node.requests) == 1
     assert "https" not in caught.value.message
+
+
+@pytest.mark.parametrize("speaks_first", [True, False])
+async def test_a_seed_at_another_services_port(speaks_first):
+    """Whether it greets its clients, or answers them in a protocol of its own."""
+
+    async def serve(stream):
+        with contextlib.suppress(trio.BrokenResourceError):  # nobody stays to listen
+            if not speaks_first:
+                await stream.receive_some()
+            await stream.send_all(b"SSH-2.0-OpenSSH_9.6\r\n")
+            await stream.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, host="127.0.0.1"), serve, 0)
+        async with open_alternator(f"http://127.0.0.1:{listener.socket.getsockname()[1]}") as client:
+            with pytest.raises(DiscoveryError, match=r"; is the port Alternator's\?$"):
+                await client.refresh()
+        nursery.cancel_scope.cancel()

@@ -39,10 +39,15 @@ def test_text_is_written_as_it_is():
     assert encode_object({"S": "é e\u0301 \U0001f600"}) == '{"S":"é e\u0301 \U0001f600"}'.encode()
 
 
+class Binary:
+    """As boto3 wraps the bytes that it reads."""
+
+
 @pytest.mark.parametrize(
     ("parameters", "place"),
     [
         ({"Item": {"n": {"N": decimal.Decimal(1)}}}, "Item.n.N: Decimal is no JSON value; numbers are text"),
+        ({"Item": {"b": {"B": Binary()}}}, r"Item.b.B: Binary is no JSON value; write bytes\(\.\.\.\) of it"),
         ({"Item": {"s": {"SS": {"a"}}}}, "Item.s.SS: set is no JSON value; write a list"),
         ({"Item": {"l": {"L": [{"S": "x"}, {"S": object()}]}}}, r"Item.l.L\[1\].S: .*object"),
         ({"When": dt.datetime(2026, 1, 1)}, "When: datetime is no JSON value; write its isoformat"),  # noqa: DTZ001  # any will do
