@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import trio
 
+from alternator_trio._core.evening_out import EveningOut
 from alternator_trio._core.pool import Capacity, Place, WaitingLine
 from alternator_trio._transport.connection import Connection, Ending
 from alternator_trio._transport.wires import Peek
@@ -23,8 +24,6 @@ from alternator_trio.nodes import Node
 __all__ = ["PoolStatistics", "Pools"]
 
 _AT_ONCE: Final = -math.inf
-EVEN_OUT_INTERVAL: Final = 0.02  # seconds from one connection that is closed for another node's sake to the next
-SPARE_AFTER: Final = 1.0  # seconds idle after which a connection gives its slot to a node that has none
 
 
 class PoolStatistics(NamedTuple):
@@ -69,6 +68,7 @@ class Pools:
         connection: Callable[[Node, float], Connection] = Connection,
     ) -> None:
         self._capacity = Capacity(per_node=per_node, total=total)
+        self._evening_out = EveningOut(self._capacity)
         self._idle: dict[Node, collections.deque[Connection]] = {}  # the oldest first
         self._leased: dict[Connection, None] = {}
         self._line: WaitingLine[_Waiter] = WaitingLine()
@@ -78,7 +78,6 @@ class Pools:
         self._alarm = alarm
         self._make = connection
         self._alarm_at = math.inf
-        self._even_from = -math.inf
         self._kept: frozenset[Node] | None = None
         self._closed = False
 
@@ -282,37 +281,11 @@ class Pools:
         return connection
 
     def _even_out(self, node: Node, now: float) -> bool:
-        """Where only the total bound is in the way, take an idle connection's slot.
-
-        From a node that has two more; or, for a node that has none, a slot that nobody has wanted for a while: the one
-        that asked a node outside of the ring for its list, for instance.
-        """
-        if not self._capacity.is_exhausted or not self._capacity.has_room_at(node):
+        """Where only the total bound is in the way, take an idle connection's slot, if one is to be given."""
+        giver = self._evening_out.giver(node, self._idle, now)
+        if giver is None:
             return False
-        others = [other for other, idle in self._idle.items() if idle]
-        richest = max(others, key=self.connections_to, default=None)
-        if richest is None:
-            return False
-        if self._may_even_out(richest, node, now):
-            self._drop(self._idle[richest].popleft())
-            return True
-        if self.connections_to(node):
-            return False
-        longest = min((self._idle[other] for other in others), key=lambda idle: idle[0].idle_since)
-        if now < longest[0].idle_since + SPARE_AFTER:
-            return False
-        self._drop(longest.popleft())
-        return True
-
-    def _may_even_out(self, richer: Node, poorer: Node, now: float) -> bool:
-        """Whether one node is to give a slot to another now.
-
-        With a lesser difference than two the want would only be passed on, each request closing one connection to dial
-        another; and one at a time is soon enough for a node that came back, and not too much for one that is down.
-        """
-        if now < self._even_from or self.connections_to(richer) < self.connections_to(poorer) + 2:
-            return False
-        self._even_from = now + EVEN_OUT_INTERVAL
+        self._drop(self._idle[giver].popleft())
         return True
 
     def _serve_at_once(self, place: Place, now: float) -> Connection | None:
@@ -358,22 +331,12 @@ class Pools:
         elif waiter is None:
             del self._leased[connection]
             self._put_aside(connection, now)
-        elif (poorer := self._poorer(connection.node, waiter, now)) is not None:
+        elif (poorer := self._evening_out.taker(connection.node, waiter, now)) is not None:
             del self._leased[connection]
             self._drop(connection)
             self._hand(waiter, self._new(poorer, now))
         else:
             self._hand(waiter, connection)
-
-    def _poorer(self, node: Node, waiter: _Waiter, now: float) -> Node | None:
-        """A node to serve the waiter at instead: under load nothing is idle, and this is where slots even out."""
-        capacity = self._capacity
-        if waiter.node is not None or not capacity.is_exhausted:
-            return None
-        if capacity.used_by(node) * len(waiter.ring) <= capacity.used:
-            return None  # it has its share, or less
-        poorest = min((other for other in waiter.ring if other not in waiter.refused), key=capacity.used_by)
-        return poorest if capacity.has_room_at(poorest) and self._may_even_out(node, poorest, now) else None
 
     def _serve_slot(self, connection: Connection) -> None:
         """Hand a freed slot on: as one to dial on at the same node, or at another for somebody who came before."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
+from alternator_trio._core.evening_out import EVEN_OUT_INTERVAL, SPARE_AFTER
 from alternator_trio._transport.connection import Connection, Ending
-from alternator_trio._transport.pools import EVEN_OUT_INTERVAL, SPARE_AFTER
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ClientClosedError
 from tests.transport.pool_world import RING, SEED, A, B, C, PoolWorld

@@ -6,8 +6,8 @@ import pytest
 import trio
 import trio.testing
 
+from alternator_trio._core.evening_out import EVEN_OUT_INTERVAL
 from alternator_trio._transport.connection import Connection, Ending
-from alternator_trio._transport.pools import EVEN_OUT_INTERVAL
 from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ClientClosedError, PoolTimeoutError
 from tests.transport.pool_world import RING, SEED, A, B, C, PoolWorld

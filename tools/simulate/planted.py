@@ -188,8 +188,8 @@ PLANTED = (
         name="slot-leak-discard",
         what="a connection that is evened out of the pool keeps its slot",
         module=_POOLS,
-        old="        self._drop(self._idle[richest].popleft())\n",
-        new="        self._idle[richest].popleft().close()\n",
+        old="        self._drop(self._idle[giver].popleft())\n",
+        new="        self._idle[giver].popleft().close()\n",
         tests="tests/transport/test_pools.py",
     ),
     Bug(
