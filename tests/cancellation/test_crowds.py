@@ -13,7 +13,7 @@ from tests.cancellation.troubles import LEFT, TROUBLES
 
 ALL = [*CROWDS, *TROUBLES, *LEFT]
 IS_LONG = SIZES == CALLERS
-TROUBLE_STRIDE, BLOCK_STRIDE, HTTPX_STRIDE = (1, 1, 1) if IS_LONG else (5, 8, 128)
+TROUBLE_STRIDE, BLOCK_STRIDE, HTTPX_STRIDE = (1, 1, 1) if IS_LONG else (8, 8, 128)
 
 
 # Over TLS httpx is cancelled elsewhere, on real sockets.
