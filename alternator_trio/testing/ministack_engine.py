@@ -5,6 +5,7 @@ Its entry point is no documented API, so the version is pinned and a contract te
 * ministack is imported when the first engine is made, not with this package: 0.1 s, and a daemon thread.
 * A store is isolated by a random account number of its own, in a `contextvars.Context` that only it enters.
 * The service's coroutines never wait, so one ``send`` runs one to its end, without an event loop.
+* Nothing expires: ministack's thread that deletes by the real clock, every minute, does not see these stores.
 * AWS's limits that Alternator does not have are lifted while a call runs, and stand again after it.
 """
 
@@ -28,6 +29,7 @@ LIMITS: Final = {"_DDB_BATCH_WRITE_MAX": 100, "_DDB_ITEM_MAX_BYTES": 16 * 2**20}
 STREAM_OPERATIONS: Final = frozenset({"ListStreams", "DescribeStream", "GetShardIterator", "GetRecords"})
 
 _Answer = tuple[int, dict[str, str], bytes | str]
+_Setting = tuple[tuple[str, str, str], object]  # by account, region and table
 _Handler = Callable[[str, str, dict[str, str], bytes, dict[str, str]], Coroutine[object, None, _Answer]]
 
 
@@ -36,6 +38,14 @@ class _ScopedStore(Protocol):
 
     def __iter__(self) -> Iterator[object]: ...
     def pop(self, key: object, default: object, /) -> object: ...
+
+
+class _Settings(Protocol):
+    """ministack's dictionary of tables' times to live."""
+
+    spared: set[str]
+
+    def all_items(self) -> list[_Setting]: ...
 
 
 class MinistackEngine:
@@ -51,6 +61,8 @@ class MinistackEngine:
         self._handle_streams = cast("_Handler", self._streams.handle_request)
         self._scoped_dict = cast("type[object]", responses.AccountRegionScopedDict)
         self.account = f"{secrets.randbelow(9 * 10**11) + 10**11}"
+        self._spared = _spared_accounts(self._dynamodb)
+        self._spared.add(self.account)
         self._context = contextvars.Context()
         self._context.run(responses.set_request_account_id, self.account)
         self._context.run(responses.set_request_region, REGION)
@@ -66,6 +78,7 @@ class MinistackEngine:
     async def aclose(self) -> None:
         """Drop every table of this store: ministack keeps what it is not told to drop for the process's life."""
         await self.reset()
+        self._spared.discard(self.account)
 
     def _call(self, operation: str, body: bytes) -> tuple[int, bytes]:
         handle = self._handle_streams if operation in STREAM_OPERATIONS else self._handle
@@ -84,6 +97,24 @@ class MinistackEngine:
                 store = cast("_ScopedStore", value)
                 for key in list(store):
                     store.pop(key, None)
+
+
+def _spared_accounts(dynamodb: ModuleType) -> set[str]:
+    """The accounts from whose stores nothing expires: the one thing that ministack's reaper lists does not show them.
+
+    A store has the time of its cluster, which may be virtual. ScyllaDB looks for what has expired once a day.
+    """
+    settings = vars(dynamodb)["_ttl_settings"]
+    kind = cast("type[_Settings]", type(settings))
+    if not hasattr(kind, "spared"):
+        spared: set[str] = set()
+
+        def all_items(settings: _Settings) -> list[_Setting]:
+            return [setting for setting in kind.all_items(settings) if setting[0][0] not in spared]
+
+        members = {"__slots__": (), "all_items": all_items, "spared": spared}
+        settings.__class__ = type(kind.__name__, (kind,), members)
+    return cast("_Settings", settings).spared
 
 
 def _run_to_end(coroutine: Coroutine[object, None, _Answer]) -> _Answer:

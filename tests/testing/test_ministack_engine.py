@@ -9,6 +9,8 @@ import logging
 import subprocess
 import sys
 import threading
+import time
+import types
 
 import pytest
 import trio
@@ -45,6 +47,39 @@ def test_the_coroutine_never_waits():
         coroutine.send(None)
     status, headers, body = stopped.value.value
     assert (status, type(headers), type(body)) == (200, dict, bytes)
+
+
+async def test_nothing_expires_from_a_store(monkeypatch):
+    """ministack's reaper, which goes by the real clock, takes what belongs to others and nothing of an engine's."""
+
+    class NextRound(BaseException):
+        """The reaper has looked through everything."""
+
+    rounds = iter([None])
+
+    def sleep(seconds):
+        if threading.current_thread() is not threading.main_thread():
+            return time.sleep(seconds)  # the reaper itself
+        if next(rounds, rounds) is rounds:
+            raise NextRound
+        return None
+
+    engine, other = MinistackEngine(), MinistackEngine()
+    other._spared.discard(other.account)
+    for each in (engine, other):
+        await run(each, "CreateTable", USERS)
+        setting = {"TableName": "users", "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "until"}}
+        assert (await run(each, "UpdateTimeToLive", setting))[0] == 200
+        await run(each, "PutItem", {"TableName": "users", "Item": {"id": {"S": "ada"}, "until": {"N": "1"}}})
+    monkeypatch.setattr(dynamodb, "time", types.SimpleNamespace(sleep=sleep, time=time.time))
+    with pytest.raises(NextRound):
+        dynamodb._ttl_reaper()
+    assert (await run(engine, "Scan", {"TableName": "users"}))[1]["Count"] == 1
+    assert (await run(other, "Scan", {"TableName": "users"}))[1]["Count"] == 0
+    described = await run(engine, "DescribeTimeToLive", {"TableName": "users"})
+    assert described[1]["TimeToLiveDescription"]["TimeToLiveStatus"] == "ENABLED"
+    await engine.aclose()
+    await other.aclose()
 
 
 async def test_a_service_that_waits_is_noticed():

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import collections
 import random
+import zlib
 from typing import Final
 
 import orjson
 import trio
 
-from alternator_trio.testing._alternator import Application, internal_error, operation_of, shed
+from alternator_trio.testing._alternator import OK, Application, internal_error, operation_of, shed
 from alternator_trio.testing._http import Renderer, Reply, Request
 from alternator_trio.testing.simulation.history import History
 from alternator_trio.testing.simulation.rates import FaultRates
@@ -22,6 +23,10 @@ from alternator_trio.testing.simulation.rates import FaultRates
 __all__ = ["SERVER_TIMEOUT", "FaultyApplication", "FaultyRenderer", "ServerFaults"]
 
 SERVER_TIMEOUT: Final = 10.0
+_ON_ITEMS: Final = frozenset({
+    "BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem",
+})  # fmt: skip
+"""Whose answers are the same in every run: those on tables may have the engine's own identifiers and times."""
 _REMEMBERED_LISTS: Final = 16
 _MOST_OFF: Final = 20
 
@@ -68,7 +73,7 @@ class FaultyApplication:
         if operation is None or request.method != "POST":
             return await self._application.reply(request)
         faults, rates = self._faults, self._faults.rates
-        faults.history.record("receive", self._node, operation, len(request.body))
+        faults.history.record("receive", self._node, operation, len(request.body), zlib.crc32(request.body))
         if faults.happens(rates.shed):
             return shed()
         if faults.happens(rates.fail_before):
@@ -110,7 +115,9 @@ class FaultyApplication:
         return internal_error("timed out")
 
     def _record_answer(self, operation: str, reply: Reply) -> None:
-        self._faults.history.record("execute", self._node, operation, reply.status, _name_of(reply))
+        is_the_same_again = reply.status == OK and operation in _ON_ITEMS
+        checksum = zlib.crc32(reply.body) if is_the_same_again else None
+        self._faults.history.record("execute", self._node, operation, reply.status, _name_of(reply), checksum)
 
 
 class FaultyRenderer:
@@ -141,6 +148,6 @@ class FaultyRenderer:
 
 def _name_of(reply: Reply) -> str:
     """An error's name, for the record."""
-    if reply.status == 200 or not reply.body:  # noqa: PLR2004  # OK
+    if reply.status == OK or not reply.body:
         return ""
     return str(orjson.loads(reply.body).get("__type", "")).rpartition("#")[2]
