@@ -25,6 +25,7 @@ _BEGINNING: Final = b"HTTP/1."  # llhttp takes empty lines before it, and HTTP/0
 _NO_HEAD: Final = "the head is not HTTP/1.1"
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _BODILESS: Final = frozenset({204, 304})
+_FIRST: Final = 100
 _FINAL: Final = 200  # RFC 9110, 15.2: everything below is interim
 _LAST: Final = 599
 _MAX_LENGTH_DIGITS: Final = 18
@@ -131,7 +132,7 @@ def _parse(data: bytes) -> Head:
     finally:
         fields.parser = None  # they refer to each other: a cycle for the collector, with every head
     status = parser.get_status_code()
-    if status > _LAST:
+    if not _FIRST <= status <= _LAST:
         raise MalformedResponseError(f"status {status} is none of HTTP's")
     headers = fields.headers
     if b" \r\n" in data or b"\t\r\n" in data:  # llhttp leaves white space at the end of values

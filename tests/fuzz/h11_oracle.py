@@ -35,6 +35,17 @@ def _fields(head: bytes, name: bytes) -> list[bytes]:
     return re.findall(rb"(?i)\n" + name + rb"[ \t]*:[ \t]*([^\r\n]*)", head)
 
 
+def _has_odd_extension(body: bytes) -> bool:
+    """Whether some chunk's size is followed by what is no chunk extension of RFC 9112, 7.1.1."""
+    sizes = re.findall(rb"(?:^|\r\n)[0-9a-fA-F]+([^0-9a-fA-F\r](?:[^\r]|\r(?!\n))*)\r\n", body)
+    return any(not EXTENSIONS.fullmatch(after) for after in sizes)
+
+
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+EXTENSIONS: Final = re.compile(
+    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*[ \t]*"
+)
 CONTROL: Final = rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 
@@ -72,7 +83,7 @@ ONLY_H11: Final = (
     Difference(
         "a chunk extension of other characters than RFC 9112 has",
         OK + b"Transfer-Encoding: chunked\r\n\r\n1;\xb8\r\nx\r\n0\r\n\r\n",
-        lambda _, body: re.search(rb"[0-9a-fA-F][ \t]*;", body),
+        lambda head, body: _fields(head, b"transfer-encoding") and _has_odd_extension(body),
     ),
     Difference(
         "another version than 1.0 and 1.1, which no node speaks",
@@ -115,7 +126,11 @@ def unexplained(data: bytes, ours: HttpResponse | Exception | None) -> str | Non
     if isinstance(ours, Exception) and isinstance(theirs, tuple):
         known = any(difference.holds(head, body) for difference in ONLY_H11)
         return None if known else f"h11 reads {theirs}, and here it is {ours!r}"
-    return None
+    if isinstance(ours, HttpResponse) and theirs is None:
+        return f"h11 waits for more of what is {ours!r} here"
+    if ours is None and isinstance(theirs, tuple):
+        return f"h11 reads {theirs}, and here more is waited for"
+    return None  # one of them may refuse what the other waits for: it has seen enough
 
 
 def _as_in_h11(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

@@ -48,6 +48,12 @@ SEEDS: Final[dict[str, list[bytes]]] = {
         b"set #a=:a",
         b"ADD #a :a",
     ],
+    "affinity": [
+        b'\0{"TableName":"users","Item":{"id":{"S":"ada"}}}',
+        b'\1{"TableName":"users","Key":{"id":{"N":"1"}},"AttributeUpdates":{"n":{"Action":"ADD"}}}',
+        b'\2{"TableName":"t","Key":{"B":{"B":"YWJj"}},"ReturnValues":"ALL_OLD","Expected":{}}',
+        b'\3{"RequestItems":{"users":[{"PutRequest":{"Item":{"id":{"B":"YQ=="}}}},{"DeleteRequest":{"Key":{}}}],"x":[0]}}',
+    ],
     "compression": [b"\0" + zlib.compress(b"abc" * 50, 9, 31), b"\x80" + zlib.compress(b"abc" * 2000), b"\0"],
 }
 
@@ -59,6 +65,8 @@ WORDS: Final[dict[str, list[bytes]]] = {
     "json_body": [b"{", b"}", b"[", b"]", b'"B"', b'"BS"', b":", b",", b"null", b"1e308", b"-", b"\\u", b"=="],
     "update_expression": [b"SET ", b"REMOVE ", b"ADD ", b"DELETE ", b"if_not_exists(", b"list_append(", b")", b"#a",
                           b":a", b":n", b"[", b"]", b".", b",", b"=", b"+", b"-"],
+    "affinity": [b'"TableName"', b'"users"', b'"Item"', b'"Key"', b'"id"', b'"S"', b'"N"', b'"B"', b'"RequestItems"',
+                 b'"PutRequest"', b'"DeleteRequest"', b"null", b"[]", b"{}", b":", b","],
     "compression": [b"\x1f\x8b\x08\0\0\0\0\0\0\0", b"\x78\x9c", b"\x03\0", b"\0\0\xff\xff"],
 }  # fmt: skip
 """What mutations are made of."""

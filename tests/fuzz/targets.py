@@ -6,14 +6,20 @@ not say. Hypothesis calls it with some hundred inputs in the tests, ``tools/fuzz
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import ipaddress
 import json
 import math
 import pickle
+import struct
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import mmh3
+
+from alternator_trio._core.affinity import Affinity, Batch, Keyed, route
 from alternator_trio._wire.compression import ContentError, compress, decompress
 from alternator_trio._wire.http_head import Heads
 from alternator_trio._wire.http_response import HttpResponse, MalformedResponseError, ResponseReader, read_whole
@@ -26,14 +32,16 @@ from alternator_trio._wire.update_expression import (
     parse_update_expression,
 )
 from alternator_trio.content import RequestCompression
-from alternator_trio.errors import EncodingError, ServiceError
+from alternator_trio.errors import ServiceError
 from alternator_trio.nodes import host_problem, parse_endpoint
+from alternator_trio.routing import AffinityMode
 from tests.fuzz.h11_oracle import unexplained
 
 __all__ = ["TARGETS", "read_ours"]
 
 MAX_BODY: Final = 4096
 _DEEP: Final = 250
+_KEY_NAMES: Final = {"users": "id", "t": "B"}
 
 
 def response(data: bytes) -> None:
@@ -62,6 +70,7 @@ def localnodes(data: bytes) -> None:
     assert len(set(listed.hosts)) == len(listed.hosts) <= 4096
     for host in listed.hosts:
         assert host_problem(host) is None
+        assert not _is_no_node(host)
         authority = f"[{host}]" if ":" in host else host
         assert parse_endpoint(f"http://{authority}:8000").host == host
     again = json.dumps(listed.hosts).encode()
@@ -89,14 +98,10 @@ def json_body(data: bytes) -> None:
     except ValueError:
         return
     assert isinstance(value, dict)
-    if b'"B"' not in data and b'"BS"' not in data:
-        assert _like(value, json.loads(data))
-    try:
-        written = encode_object(value)
-    except EncodingError:
-        written = b""  # nested deeper than orjson writes
-    assert written or data.count(b"{") + data.count(b"[") > _DEEP
-    assert not written or b'"B' in data or decode_object(written) == value
+    if data.count(b"{") + data.count(b"[") > _DEEP:
+        return  # deeper than the standard library reads and orjson writes
+    assert _like(value, _with_binary(json.loads(data)))
+    assert decode_object(encode_object(value)) == value
 
 
 def update_expression(data: bytes) -> None:
@@ -113,6 +118,27 @@ def update_expression(data: bytes) -> None:
         return
     assert parse_update_expression(f"\t {text}\n") == parsed
     assert dataclasses.is_dataclass(parsed)
+
+
+def affinity(data: bytes) -> None:
+    """A write's parameters: an answer to every one of them, and for a key's value the hash that all clients share."""
+    operation = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")[data[0] % 4 if data else 0]
+    try:
+        parameters = decode_object(data[1:])
+    except ValueError:
+        return
+    assert isinstance(route(AffinityMode.RMW, operation, parameters, _KEY_NAMES), Affinity)
+    found = route(AffinityMode.ANY_WRITE, operation, parameters, _KEY_NAMES)
+    if isinstance(found, Keyed):
+        ((kind, value),) = parameters["Item" if operation == "PutItem" else "Key"][_KEY_NAMES[found.table]].items()
+        plain = value if isinstance(value, bytes) else base64.b64decode(value) if kind == "B" else value.encode()
+        (hashed,) = struct.unpack(
+            "<q", mmh3.mmh3_x64_128_digest({"S": b"\1", "N": b"\2", "B": b"\3"}[kind] + plain)[:8]
+        )
+        assert found == Keyed(hashed, parameters["TableName"])
+    elif isinstance(found, Batch):
+        entries = [entry for table in parameters["RequestItems"].values() if isinstance(table, list) for entry in table]
+        assert 0 < len(found.votes) <= len(entries)
 
 
 def compression(data: bytes) -> None:
@@ -135,6 +161,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "error_body": error_body,
     "json_body": json_body,
     "update_expression": update_expression,
+    "affinity": affinity,
     "compression": compression,
 }
 
@@ -163,6 +190,15 @@ def _fed(parts: Iterable[bytes]) -> HttpResponse | MalformedResponseError | None
     return answer
 
 
+def _is_no_node(host: str) -> bool:
+    """Whether it is an address at which no node can be."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_unspecified or address.is_multicast
+
+
 def _agree(whole: object, parts: object) -> bool:
     """Whether two ways of feeding the same bytes agree: what follows the answer is seen by the one alone."""
     if isinstance(whole, HttpResponse) and isinstance(parts, HttpResponse):
@@ -185,6 +221,20 @@ def _like(ours: object, theirs: object) -> bool:
     if isinstance(ours, float) and isinstance(theirs, (int, float)):
         return math.isclose(ours, theirs, rel_tol=1e-15)
     return type(ours) is type(theirs) and ours == theirs
+
+
+def _with_binary(value: object) -> object:
+    """Attribute values of the types B and BS as bytes; what is no attribute value as it is."""
+    if isinstance(value, list):
+        return [_with_binary(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    match list(value.items()):
+        case [("B", str(text))]:
+            return {"B": base64.b64decode(text, validate=True)}
+        case [("BS", list(texts))] if all(isinstance(text, str) for text in texts):
+            return {"BS": [base64.b64decode(text, validate=True) for text in texts]}
+    return {key: _with_binary(member) for key, member in value.items()}
 
 
 def _inflated(body: bytes, bits: int) -> bytes | None:

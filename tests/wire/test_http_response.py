@@ -130,6 +130,7 @@ MALFORMED = {
     "other protocol": PLAIN.replace(b"HTTP/1.1", b"RTSP/1.0"),
     "HTTP/2.0": PLAIN.replace(b"1.1", b"2.0"),
     "HTTP/0.9": PLAIN.replace(b"1.1", b"0.9"),
+    "status 099": PLAIN.replace(b"200", b"099"),
     "status 600": PLAIN.replace(b"200", b"600"),
     "status 99": PLAIN.replace(b"200", b"099"),
     "status of four digits": PLAIN.replace(b"200", b"2000"),

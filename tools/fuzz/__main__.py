@@ -15,7 +15,9 @@ import atheris
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-with atheris.instrument_imports(include=["alternator_trio._wire", "alternator_trio.nodes"]):
+with atheris.instrument_imports(
+    include=["alternator_trio._wire", "alternator_trio._core.affinity", "alternator_trio.nodes"]
+):
     from tests.fuzz.seeds import SEEDS, WORDS
     from tests.fuzz.targets import TARGETS
 
