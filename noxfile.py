@@ -54,10 +54,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the package under mypy strict and pyright strict."""
+    """Check the package under mypy strict and pyright strict, and the examples of the pages under mypy strict."""
     session.install("-e", ".[cli,local]", *_group("types"))
     session.run("mypy")
     session.run("pyright")
+    session.run("python", "tools/check_examples.py")
 
 
 @nox.session

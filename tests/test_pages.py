@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import pathlib
 import re
 
+import botocore.exceptions
 import pytest
 import trio
 
@@ -29,7 +31,8 @@ def run(block):
     return names
 
 
-EXAMPLES = [block for page in ("errors.md", "usage.md") for block in blocks(page) if "async def example" in block]
+PAGES = ("errors.md", "usage.md", "coming-from-boto3.md")
+EXAMPLES = [block for page in PAGES for block in blocks(page) if "async def example" in block]
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=range(len(EXAMPLES)))
@@ -81,3 +84,31 @@ def test_the_service_errors_on_the_page_exist():
     named = [getattr(alternator_trio, name, None) for name in names if name != "ReturnValuesOnConditionCheckFailure"]
     assert len(named) > 10
     assert all(inspect.isclass(each) and issubclass(each, ServiceError) for each in named)
+
+
+def test_the_errors_beside_botocores_exist():
+    """On both sides of the table."""
+    text = (DOCS / "coming-from-boto3.md").read_text(encoding="utf-8").partition("\n## Errors")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*?) \| (.*?) \|$", text.partition("|---|---|\n")[2], re.MULTILINE)
+    theirs = {name for left, _ in rows for name in re.findall(r"`(\w+Error)`", left)}
+    ours = {name for _, right in rows for name in re.findall(r"`(\w+(?:Error|Exception))`", right)}
+    assert {"ClientError", "ReadTimeoutError"} <= theirs
+    assert [name for name in theirs if not hasattr(botocore.exceptions, name)] == []
+    assert "AttemptTimeoutError" in ours
+    assert [name for name in ours if not hasattr(alternator_trio, name)] == []
+
+
+def test_every_example_is_type_checked_or_says_why_not():
+    """None is passed over without a word, and a message's line is the page's."""
+    path = DOCS.parent / "tools" / "check_examples.py"
+    spec = importlib.util.spec_from_file_location("check_examples", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    for page in tool.pages():
+        text = page.read_text(encoding="utf-8")
+        examples = list(tool.examples(text))
+        assert len(examples) == text.count("```python") - text.count("<!-- not type-checked: ")
+        for line, example in examples:
+            module = tool.module_of(line, example).splitlines()
+            first = example.splitlines()[0]
+            assert module[line - 1].strip() == first == text.splitlines()[line - 1]

@@ -20,6 +20,7 @@ ITEM = {
     "bs": {"BS": [b"1", bytearray(b"2")]},
     "bool": {"BOOL": False},
     "null": {"NULL": True},
+    "vector": {"FLOAT32VECTOR": [0.5]},
     "l": {"L": [{"S": "a"}, {"M": {"S": {"N": "1"}}}]},
     "m": {"M": {"Item": {"L": []}, "Keys": {"M": {}}}},
 }
