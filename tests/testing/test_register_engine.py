@@ -115,54 +115,94 @@ def test_both_engines_answer_alike(requests):
 PUT = {"TableName": "items", "Item": {**KEY, "v": {"N": "1"}, "l": {"L": [{"N": "1"}]}}}
 ITEM = {"TableName": "items", "Key": KEY}
 VALUE = {"ExpressionAttributeValues": {":v": {"N": "2"}}}
+SET = {"ExpressionAttributeValues": {":v": {"SS": ["x"]}}}
 LIST = {"ExpressionAttributeValues": {":v": {"L": [{"N": "1.0"}]}}}
 QUERY = {"TableName": "items", "ExpressionAttributeValues": {":v": {"S": "a"}}}
+
+
+async def _refusal(operation, request) -> str:
+    """What the engine says to a request that it refuses; it has changed nothing."""
+    store = _store()
+    for each, given_ in [("CreateTable", TABLE), ("PutItem", PUT), (operation, request)]:
+        status, body = await store.execute(each, json.dumps(given_).encode())
+    refusal = json.loads(body)
+    assert (status, refusal["__type"]) == (400, "ValidationException")
+    status, body = await store.execute("Scan", b'{"TableName": "items"}')
+    assert json.loads(body)["Items"] == [PUT["Item"]]
+    return refusal["message"]
 
 
 @pytest.mark.parametrize(
     ("operation", "request_", "named"),
     [
         ("TransactWriteItems", {}, "TransactWriteItems"),
-        ("Scan", {"TableName": "items", "Limit": 1}, "Limit"),
-        ("Scan", {"TableName": "items", "FilterExpression": "v = :v", **VALUE}, "FilterExpression"),
-        ("GetItem", {**ITEM, "ProjectionExpression": "v"}, "ProjectionExpression"),
+        ("Scan", {"TableName": "items", "Limit": 1}, "Limit of Scan"),
+        ("Scan", {"TableName": "items", "FilterExpression": "v = :v", **VALUE}, "FilterExpression of Scan"),
+        ("GetItem", {**ITEM, "ProjectionExpression": "v"}, "ProjectionExpression of GetItem"),
         (
             "BatchGetItem",
             {"RequestItems": {"items": {"Keys": [KEY], "ProjectionExpression": "v"}}},
-            "ProjectionExpression",
+            "ProjectionExpression of BatchGetItem",
         ),
-        ("BatchWriteItem", {"RequestItems": {"items": [{"UpdateRequest": {}}]}}, "UpdateRequest"),
-        ("PutItem", {**PUT, "Expected": {}}, "Expected"),
-        ("PutItem", {**PUT, "ReturnValues": "ALL_NEW"}, "ALL_NEW"),
-        ("UpdateItem", {**ITEM, "ReturnValues": "UPDATED_NEW"}, "UPDATED_NEW"),
+        ("PutItem", {**PUT, "Expected": {}}, "Expected of PutItem"),
+        ("PutItem", {**PUT, "ReturnValues": "ALL_NEW"}, "ReturnValues=ALL_NEW of PutItem"),
+        ("UpdateItem", {**ITEM, "ReturnValues": "UPDATED_NEW"}, "ReturnValues=UPDATED_NEW of UpdateItem"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "DELETE v :v", **VALUE}, "the clause DELETE"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v.w = :v", **VALUE}, "the path 'v.w'"),
+        (
+            "UpdateItem",
+            {**ITEM, "UpdateExpression": "SET l = list_append(l, :v)", **LIST},
+            "the operand 'list_append(l, :v)'",
+        ),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "ADD s :v", **SET}, "how to add to values of the type SS"),
+        (
+            "DeleteItem",
+            {**ITEM, "ConditionExpression": "v = :v OR v <> :v", **VALUE},
+            "the condition 'v = :v OR v <> :v'",
+        ),
+        ("DeleteItem", {**ITEM, "ConditionExpression": "l = :v", **LIST}, "how to compare values of the type L"),
+        ("DeleteItem", {**ITEM, "ConditionExpression": "l < :v", **LIST}, "the order of values of the type L"),
+        (
+            "Query",
+            {**QUERY, "KeyConditionExpression": "p = :v AND s = :v"},
+            "the condition on a key 'p = :v AND s = :v'",
+        ),
+        ("Query", {**QUERY, "KeyConditionExpression": "p > :v"}, "the condition on a key 'p > :v'"),
+        (
+            "CreateTable",
+            {**TABLE, "TableName": "u", "GlobalSecondaryIndexes": []},
+            "GlobalSecondaryIndexes of CreateTable",
+        ),
+    ],
+)
+async def test_what_is_beyond_the_engine_is_refused_by_name(operation, request_, named):
+    """A simulation shows what a server does, or says that it cannot: whose the fault is, and what may do better."""
+    refusal = await _refusal(operation, request_)
+    assert refusal == f"RegisterEngine does not know {named}; MinistackEngine, the default, may"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "named"),
+    [
+        ("GetItem", {"TableName": "items"}, "'Key' is missing"),
+        ("BatchWriteItem", {"RequestItems": {"items": [{"UpdateRequest": {}}]}}, "UpdateRequest is no write"),
         ("GetItem", {"TableName": "items", "Key": {"p": {"S": "a"}}}, "the key of the table"),
         ("GetItem", {"TableName": "items", "Key": {**KEY, "v": {"N": "1"}}}, "the key of the table"),
         ("PutItem", {"TableName": "items", "Item": {"p": {"S": "a"}}}, "'s' is missing"),
         ("UpdateItem", {**ITEM, "UpdateExpression": "SET s = :v", **VALUE}, "part of the key"),
         ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :v, v = :v", **VALUE}, "updated twice"),
         ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :v REMOVE v", **VALUE}, "updated twice"),
-        ("UpdateItem", {**ITEM, "UpdateExpression": "DELETE v :v", **VALUE}, "DELETE"),
         ("UpdateItem", {**ITEM, "UpdateExpression": "v = :v", **VALUE}, "not an update expression"),
-        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v.w = :v", **VALUE}, "not a path"),
-        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :other", **VALUE}, "':other'"),
+        ("UpdateItem", {**ITEM, "UpdateExpression": "SET v = :other", **VALUE}, "no value ':other'"),
         ("UpdateItem", {**ITEM, "UpdateExpression": "ADD l :v", **VALUE}, "not a number"),
-        ("DeleteItem", {**ITEM, "ConditionExpression": "v = :v OR v <> :v", **VALUE}, "not a condition"),
-        ("DeleteItem", {**ITEM, "ConditionExpression": "l = :v", **LIST}, "type L"),
-        ("Query", {**QUERY, "KeyConditionExpression": "p = :v AND s = :v"}, "not a condition on a key"),
-        ("Query", {**QUERY, "KeyConditionExpression": "p > :v"}, "not a condition on a key"),
         ("Query", {**QUERY, "KeyConditionExpression": "s = :v"}, "the partition key is p"),
-        ("CreateTable", {**TABLE, "TableName": "u", "GlobalSecondaryIndexes": []}, "GlobalSecondaryIndexes"),
     ],
 )
-async def test_what_is_beyond_the_engine_is_refused_by_name(operation, request_, named):
-    """A simulation shows what a server does, or says that it cannot."""
-    store = _store()
-    for each, known in [("CreateTable", TABLE), ("PutItem", PUT), (operation, request_)]:
-        status, body = await store.execute(each, json.dumps(known).encode())
-    assert (status, json.loads(body)["__type"]) == (400, "ValidationException")
-    assert named in json.loads(body)["message"]
-    status, body = await store.execute("Scan", b'{"TableName": "items"}')
-    assert json.loads(body)["Items"] == [PUT["Item"]]
+async def test_what_no_server_takes_is_refused_by_name(operation, request_, named):
+    """The request is at fault, and nobody looks for the fault in the engine."""
+    refusal = await _refusal(operation, request_)
+    assert named in refusal
+    assert "RegisterEngine" not in refusal
 
 
 async def test_tables_come_and_go():

@@ -1,7 +1,8 @@
 """The few condition and update expressions that the register engine knows.
 
 Rules: conditions are comparisons joined by AND; updates are SET, REMOVE and ADD of whole attributes. Whatever else
-comes is a `ValidationError`, never a guess. It shares no code with the client.
+comes is a `ValidationError`, never a guess; where a real server may know more, it says so. It shares no code with the
+client.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["Expressions", "ValidationError"]
+__all__ = ["Expressions", "ValidationError", "unknown"]
 
 _CALL: Final = re.compile(r"(attribute_exists|attribute_not_exists)\s*\(\s*(#?\w+)\s*\)")
 _COMPARISON: Final = re.compile(r"(#?\w+)\s*(=|<>|<=|>=|<|>)\s*(:\w+)")
+_VALUE: Final = re.compile(r":\w+")
 _CLAUSE: Final = re.compile(r"\b(SET|REMOVE|ADD|DELETE)\b")
 _SUM: Final = re.compile(r"(#?\w+)\s*([+-])\s*(:\w+)")
 _DEFAULT: Final = re.compile(r"if_not_exists\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)")
@@ -33,7 +35,12 @@ Item = Mapping[str, str]
 
 
 class ValidationError(Exception):
-    """The request is wrong, or beyond this engine."""
+    """The request is wrong, or the engine does not know what it asks for."""
+
+
+def unknown(what: str) -> ValidationError:
+    """What is refused not because it is wrong, but because this engine is small."""
+    return ValidationError(f"RegisterEngine does not know {what}; MinistackEngine, the default, may")
 
 
 class Expressions:
@@ -71,7 +78,7 @@ class Expressions:
         """The name and the value of ``name = :value``, which is all that a condition on a key may be here."""
         comparison = _COMPARISON.fullmatch(condition.strip())
         if comparison is None or comparison[2] != "=":
-            raise ValidationError(f"not a condition on a key that this engine knows: {condition!r}")
+            raise unknown(f"the condition on a key {condition!r}")
         return self._name(comparison[1]), self._value(comparison[3])
 
     def reads_first(self, update: str) -> bool:
@@ -83,7 +90,7 @@ class Expressions:
             return (self._name(call[2]) in item) == (call[1] == "attribute_exists")
         comparison = _COMPARISON.fullmatch(term)
         if comparison is None:
-            raise ValidationError(f"not a condition that this engine knows: {term!r}")
+            raise unknown(f"the condition {term!r}")
         have, want = item.get(self._name(comparison[1])), self._value(comparison[3])
         match comparison[2]:
             case "=":
@@ -104,7 +111,7 @@ class Expressions:
                 name, _, value = action.partition("=")
                 self._set(self._name(name.strip()), value.strip(), item, written)
             case _:
-                raise ValidationError(f"{clause} is beyond this engine")
+                raise unknown(f"the clause {clause}")
 
     def _set(self, name: str, value: str, item: Item, written: dict[str, str]) -> None:
         if total := _SUM.fullmatch(value):
@@ -124,10 +131,12 @@ class Expressions:
 
     def _name(self, text: str) -> str:
         if not re.fullmatch(r"#?\w+", text):
-            raise ValidationError(f"not a path that this engine knows: {text!r}")
+            raise unknown(f"the path {text!r}")
         return self._names.get(text, text)
 
     def _value(self, text: str) -> str:
+        if not _VALUE.fullmatch(text):
+            raise unknown(f"the operand {text!r}")
         if text not in self._values:
             raise ValidationError(f"no value {text!r}")
         return orjson.dumps(self._values[text], option=orjson.OPT_SORT_KEYS).decode()
@@ -142,14 +151,14 @@ def _same(one: str, other: str) -> bool:
         return False
     if kind == "N":
         return Decimal(mine) == Decimal(theirs)
-    raise ValidationError(f"a comparison of values of the type {kind} is beyond this engine")
+    raise unknown(f"how to compare values of the type {kind}")
 
 
 def _is_ordered(have: str, order: str, want: str) -> bool:
     """Order among values of one type; those of different types are in none."""
     (kind, mine), (other_kind, theirs) = _typed(have), _typed(want)
     if other_kind not in {"N", "S"}:
-        raise ValidationError(f"the order of values of the type {other_kind} is beyond this engine")
+        raise unknown(f"the order of values of the type {other_kind}")
     if kind != other_kind:
         return False
     if kind == "N":
@@ -159,6 +168,8 @@ def _is_ordered(have: str, order: str, want: str) -> bool:
 
 def _number(text: str) -> Decimal:
     kind, value = _typed(text)
+    if kind in {"SS", "NS", "BS"}:
+        raise unknown(f"how to add to values of the type {kind}")
     if kind != "N":
         raise ValidationError(f"not a number: {text}")
     return Decimal(value)

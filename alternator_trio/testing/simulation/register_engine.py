@@ -95,7 +95,8 @@ class RegisterEngine:
     """A store whose every write can be told apart; give it to a `SimulatedCluster`.
 
     It knows tables, single items, batches, Query and Scan without filters, and simple expressions: what the checks of
-    a simulation need. For everything else there is `MinistackEngine`.
+    a simulation need. What it does not know it refuses, with a ValidationException that says so; for that there is
+    `MinistackEngine`.
 
     Args:
         isolation: Which writes are transactions: ``"only_rmw"``, those that read first, or ``"always"``, all of them.
@@ -263,8 +264,10 @@ class Coordinator:
             return _OK, orjson.dumps(await self._execute(operation, request))
         except _ServiceError as error:
             return 400, orjson.dumps(error.body)
-        except (ValidationError, KeyError) as error:
-            return 400, orjson.dumps({"__type": "ValidationException", "message": str(error)})
+        except ValidationError as error:
+            return 400, _invalid(str(error))
+        except KeyError as error:
+            return 400, _invalid(f"{error} is missing")
 
     async def reset(self) -> None:
         """Drop all data."""
@@ -296,6 +299,10 @@ class Coordinator:
         return self._engine.write(operation, request, self._name, stamp, transaction=transaction)
 
 
+def _invalid(message: str) -> bytes:
+    return orjson.dumps({"__type": "ValidationException", "message": message})
+
+
 def _text(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -314,7 +321,7 @@ def _partition_of(request: _Json, key_name: str) -> str:
     """The one partition that a Query asks for."""
     name, value = Expressions(request).equality(cast("str", request["KeyConditionExpression"]))
     if name != key_name:
-        raise ValidationError(f"a Query by {name} is beyond this engine: the partition key is {key_name}")
+        raise ValidationError(f"a Query by {name} is none: the partition key is {key_name}")
     return value
 
 

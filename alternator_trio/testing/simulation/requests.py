@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
-from alternator_trio.testing.simulation.expressions import ValidationError
+from alternator_trio.testing.simulation.expressions import ValidationError, unknown
 
 __all__ = ["check", "single_writes"]
 
@@ -48,14 +48,14 @@ def check(operation: str, request: _Json) -> None:
         ValidationError: It names what is refused.
     """
     if operation not in _KNOWN:
-        raise ValidationError(f"{operation} is beyond this engine")
+        raise unknown(operation)
     _check_names(operation, request, _KNOWN[operation])
     if operation == "BatchGetItem":
         for each in cast("dict[str, _Json]", request["RequestItems"]).values():
             _check_names(operation, each, _BATCH_READ)
     returned = cast("str", request.get("ReturnValues", "NONE"))
     if operation in _RETURN_VALUES and returned not in _RETURN_VALUES[operation]:
-        raise ValidationError(f"ReturnValues={returned} of {operation} is beyond this engine")
+        raise unknown(f"ReturnValues={returned} of {operation}")
 
 
 def single_writes(request: _Json) -> Iterator[tuple[str, _Json]]:
@@ -72,4 +72,4 @@ def single_writes(request: _Json) -> Iterator[tuple[str, _Json]]:
 def _check_names(operation: str, given: _Json, known: frozenset[str]) -> None:
     for name in given:
         if name not in known:
-            raise ValidationError(f"{name} of {operation} is beyond this engine")
+            raise unknown(f"{name} of {operation}")
