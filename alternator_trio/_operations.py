@@ -32,9 +32,9 @@ class Operations(abc.ABC):
     ``{"S": "ada"}``; binary values are bytes; times are floats, seconds since 1970. Every answer has
     ``ResponseMetadata``.
 
-    Every method raises a subclass of ``ServiceError`` when the service answers with an error,
-    ``IndeterminateWriteError`` when a write may or may not have taken effect, and another ``AlternatorError`` when no
-    answer came.
+    Every method raises a subclass of ``ServiceError`` when the service answers with an error, and another
+    ``AlternatorError`` when no answer came, or none that says what became of a write. ``may_have_happened`` of any of
+    them tells whether a write may have taken effect; ``IndeterminateWriteError`` is only one that says so.
 
     Example:
         >>> await client.put_item(TableName="users", Item={"id": {"S": "ada"}, "born": {"N": "1815"}})
