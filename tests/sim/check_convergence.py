@@ -2,7 +2,7 @@
 
 Rules: half a minute is the longest pause between two probes of a node, and a minute the time that an idle connection is
 kept, so that two minutes are enough for everything. Then no operation fails, every node serves, and with affinity one
-key has one coordinator.
+key has one coordinator; each success has brought a token of the retry quota back; and who asks for a refresh gets it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ CONVERGENCE_SECONDS = 120.0
 READS = 3
 WRITES = 5
 READING_SECONDS = 2.0  # more than the time for which a connection that nobody wants keeps others from a slot
+QUOTA = 500
+REFRESH_SECONDS = 30.0
 
 
 async def converge(client: Client, cluster: SimulatedCluster) -> Iterator[str]:
@@ -69,11 +71,13 @@ async def check_healthy(client: Client, cluster: SimulatedCluster, engine: Regis
     """Every node serves, no operation fails, and what was written is read."""
     wrong: list[str] = []
     before = {node.name: len(node.requests) for node in cluster.nodes}
+    tokens, at_once = client.statistics().retry_tokens, 0
     try:
         reads = READS * len(client.nodes())
         for _ in range(reads):
             await trio.sleep(READING_SECONDS / reads)
-            await client.get_item(TableName="plain", Key={"id": {"S": "k0"}})
+            answer = await client.get_item(TableName="plain", Key={"id": {"S": "k0"}})
+            at_once += not answer["ResponseMetadata"]["RetryAttempts"]
         served = {
             node.address
             for node in cluster.nodes
@@ -82,6 +86,12 @@ async def check_healthy(client: Client, cluster: SimulatedCluster, engine: Regis
         # With fewer connections than nodes somebody goes without: one would be closed for each that is opened.
         if client._runtime.config.max_connections >= len(client.nodes()):
             wrong += [f"{node.host} serves nothing" for node in client.nodes() if node.host not in served]
+        if client.statistics().retry_tokens < min(QUOTA, tokens + at_once):
+            wrong.append(f"{client.statistics().retry_tokens} retry tokens, {at_once} successes after {tokens}")
+        with trio.move_on_after(REFRESH_SECONDS) as patience:
+            await client.refresh()
+        if patience.cancelled_caught:
+            wrong.append(f"a refresh does not end within {REFRESH_SECONDS:g} s")
         wrong += await _check_writes(client, engine, prefix)
     except AlternatorError as error:
         wrong.append(f"fails in a healthy cluster at {trio.current_time():.3f}: {type(error).__name__}: {error}")

@@ -1,17 +1,21 @@
 """What plans hand out, seen from inside: the one thing that the wire does not show.
 
-Rules: a plan hands out no node that is down at that moment; a request's attempts repeat no node within a cycle.
+Rules: a plan hands out no node that is down at that moment; a request's attempts repeat no node within a cycle; over
+one ring a key has one order of its nodes: which of two active ones comes first does not depend on how the others stand.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+import dataclasses
+from collections.abc import Generator, Hashable, Iterator
 
 from alternator_trio._core import query_plan
 from alternator_trio._core.health import NodeState
+from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._request import Request
 from alternator_trio._router import Router
+from alternator_trio.nodes import Node
 
 __all__ = ["watched_plans"]
 
@@ -30,13 +34,25 @@ def watched_plans() -> Generator[list[str], None, None]:
     """Look at all plans of this process; what is against the rules is added to the list."""
     violations: list[str] = []
     cycles: dict[int, tuple[Request, list[str]]] = {}
-    owners: dict[int, tuple[object, Router]] = {}  # the plan itself as well, or its number might be another's
+    made: dict[int, _Made] = {}
+    orders: dict[Hashable, Node] = {}
     with contextlib.ExitStack() as stack:
         for plan in PLANS:
-            _replace(stack, plan, "next_node", lambda original: _never_down(original, owners, violations))
-        _replace(stack, Router, "plan_for", lambda original: _new_cycle(original, cycles, owners))
+            _replace(stack, plan, "next_node", lambda original: _judged(original, made, orders, violations))
+        _replace(stack, Router, "plan_for", lambda original: _new_cycle(original, cycles, made))
         _replace(stack, Request, "begin_attempt", lambda original: _no_repetition(original, cycles, violations))
         yield violations
+
+
+@dataclasses.dataclass(slots=True)
+class _Made:
+    """A plan that a router made: the plan itself as well, or its number might be another's."""
+
+    plan: object
+    router: Router
+    ring: tuple[Node, ...]
+    key: tuple[str, str] | None
+    has_begun: bool = False
 
 
 def _replace(stack, kind: type, name: str, make) -> None:
@@ -45,26 +61,49 @@ def _replace(stack, kind: type, name: str, make) -> None:
     stack.callback(setattr, kind, name, original)
 
 
-def _never_down(original, owners, violations):
+def _judged(original, made, orders, violations):
     def next_node(plan):
         node = original(plan)
-        # The snapshot is asked, not the plan: what the plan believes is what is in question.
-        _, router = owners.get(id(plan), (plan, None))
-        if node is not None and router is not None and router._live.value.state_of(node) is NodeState.DOWN:
-            violations.append(f"a plan hands out {node}, which is down")
+        known = made.get(id(plan))
+        if node is not None and known is not None:
+            # The snapshot is asked, not the plan: what the plan believes is what is in question.
+            live = known.router._live.value
+            if live.state_of(node) is NodeState.DOWN:
+                violations.append(f"a plan hands out {node}, which is down")
+            if known.key is not None and not known.has_begun and live.state_of(node) is NodeState.ACTIVE:
+                violations.extend(_out_of_order(known, node, live, orders))
+            known.has_begun = True
         return node
 
     return next_node
 
 
-def _new_cycle(original, cycles, owners):
+def _out_of_order(known: _Made, node: Node, live: LiveNodes, orders: dict[Hashable, Node]) -> Iterator[str]:
+    """The first node of a key's plan comes before every other one that was to be had."""
+    for other in known.ring:
+        if other != node and live.state_of(other) is NodeState.ACTIVE:
+            pair = (id(known.router), known.key, known.ring, *sorted((node, other)))
+            first = orders.setdefault(pair, node)
+            if first != node:
+                yield f"{known.key} goes to {node} before {other}, and went to {other} before {node} over the same ring"
+
+
+def _new_cycle(original, cycles, made):
     def plan_for(router, request, tried_last=None):
         cycles[id(request)] = (request, [])
+        ring = router._live.value.ring
         plan = original(router, request, tried_last)
-        owners[id(plan)] = (plan, router)
+        is_keyed = request.keyed_table is not None and isinstance(plan, query_plan.FirmPlan)
+        made[id(plan)] = _Made(plan, router, ring, _key_of(request) if is_keyed else None)
         return plan
 
     return plan_for
+
+
+def _key_of(request: Request) -> tuple[str, str]:
+    """A table and a key of it."""
+    item = request.parameters.get("Key") or request.parameters["Item"]
+    return request.parameters["TableName"], str({name: item[name] for name in item if name == "id"})
 
 
 def _no_repetition(original, cycles, violations):

@@ -1,8 +1,9 @@
 """What clients do on the wire, seen as it happens.
 
-Rules: a connection carries one request at a time; of a table's key there is one lookup at a time; a node is probed once
-at a time; a refresh asks a node once at a time, and three nodes at most. In a scope of one datacenter a question of a
-refresh names it, and a probe names none; in cluster scope both look the same.
+Rules: a connection carries one request at a time, and none after an answer that says that it ends; of a table's key
+there is one lookup at a time; a node is probed once at a time; a refresh asks a node once at a time, and three nodes at
+most. In a scope of one datacenter a question of a refresh names it, and a probe names none; in cluster scope both look
+the same.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import collections
 import orjson
 import trio
 
-__all__ = ["WireWatch"]
+__all__ = ["WireWatch", "kind_of"]
 
 MOST_ASKED = 3
 MOST_SHOWN = 10
 LOCALNODES = b"GET /localnodes"
+END = b"\r\nConnection: close\r\n"
 
 
 class WireWatch:
@@ -39,6 +41,7 @@ class WireWatch:
         self._addresses: dict[int, str] = {}
         self._suspects: list[tuple[float, int, str, str | None, str]] = []
         self._pending: dict[tuple[str, int], tuple[str, str]] = {}
+        self._ended: set[int] = set()
 
     def dialled(self, client: str, node: str, number: int, address: str) -> None:
         """A node may have been known under another address: to a client that is another node."""
@@ -50,7 +53,9 @@ class WireWatch:
         self._judge_suspects()
         if (client, number) in self._pending and not self._answers_may_be_wrong:
             self._complain(f"{client} sends on connection {number} before the answer to the last request")
-        node, kind = self._addresses[number], _kind_of(data)
+        if number in self._ended:
+            self._complain(f"{client} sends on connection {number}, whose last answer was its last")
+        node, kind = self._addresses[number], kind_of(data)
         self._pending[client, number] = (node, kind)
         if kind.startswith("key of "):
             self._suspect(1, client, None, kind)
@@ -61,6 +66,12 @@ class WireWatch:
             also_asks = 1 if self._has_cluster_scope else 0
             self._suspect(1 + also_asks, client, node, kind)
             self._suspect(self._probes + also_asks * MOST_ASKED, client, None, kind)
+
+    def read(self, client: str, node: str, number: int, data: bytes) -> None:
+        """A part of an answer."""
+        del client, node
+        if END in data:
+            self._ended.add(number)
 
     def received(self, client: str, node: str, number: int) -> None:
         """An answer, or what there was of it."""
@@ -104,7 +115,8 @@ class WireWatch:
             self.violations.append(f"{what}; in flight: {collections.Counter(self._pending.values())}")
 
 
-def _kind_of(data: bytes) -> str:
+def kind_of(data: bytes) -> str:
+    """What a request is."""
     if data.startswith(LOCALNODES + b"?"):
         return "ask"
     if data.startswith(LOCALNODES):

@@ -153,3 +153,19 @@ def test_what_was_answered_is_not_in_flight():
         return seen.end()
 
     assert simulate(main) == []
+
+
+def test_a_request_after_a_last_answer_is_found():
+    """``Connection: close`` ends a connection, whether the node closes it or not."""
+
+    async def main():
+        seen = watch()
+        seen.dialled("c1", "n1", 1, "10.0.0.1")
+        seen.sent("c1", "n1", 1, ASK)
+        seen.read("c1", "n1", 1, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n[]")
+        seen.received("c1", "n1", 1)
+        seen.sent("c1", "n1", 1, ASK)
+        return seen.end()
+
+    (violation,) = simulate(main)
+    assert "whose last answer was its last" in violation

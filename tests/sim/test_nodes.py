@@ -59,6 +59,20 @@ def test_any_engine_will_do() -> None:
     assert simulate(main) == []
 
 
+def test_a_last_answer_is_the_last_of_its_connection() -> None:
+    """It says so, the node leaves the closing to the client, and the client dials again for each request."""
+
+    async def check(cluster):
+        async with cluster.open_client() as client:
+            for _ in range(3):
+                await client.get_item(**ADA)
+        used = [request.connection_id for request in cluster.nodes[0].requests]
+        return len(used), len(set(used))
+
+    requests, connections = with_cluster(check, nodes=1, faults=FaultRates(last_answer=1.0))
+    assert requests == connections > 3
+
+
 def test_a_stopped_node_is_off_the_lists_at_once() -> None:
     """It leaves in order."""
 

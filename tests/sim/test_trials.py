@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
@@ -41,16 +42,29 @@ def test_looking_on_changes_nothing():
 def test_a_plan_that_hands_out_a_node_that_is_down_is_found(monkeypatch):
     """A router that takes every node for active: the checker asks the snapshot, not the router."""
     monkeypatch.setattr(Router, "_state_of", lambda router, node: NodeState.ACTIVE)
-    assert any("which is down" in violation for violation in run_trial(3).violations)
+    assert any("which is down" in violation for violation in run_trial(1).violations)
 
 
 def test_a_connection_that_is_used_again_in_the_middle_is_found(monkeypatch):
     """A connection goes back to the pool whatever became of its exchange: answers come to the wrong requests."""
     monkeypatch.setattr(Connection, "is_reusable", property(lambda lease: lease._wire is not None))
-    assert run_trial(1).violations
+    assert run_trial(0).violations
 
 
 def test_an_unknown_outcome_that_is_called_a_failure_is_found(monkeypatch):
     """An error that says that nothing happened, of a write that did."""
     monkeypatch.setattr(_request, "has_unknown_outcome", lambda failure: False)
-    assert any("failed for certain" in violation for violation in run_trial(13).violations)
+    assert any("failed for certain" in violation for violation in run_trial(1).violations)
+
+
+def test_a_key_that_moves_with_health_is_found(monkeypatch):
+    """A coordinator that is drawn from the healthy nodes: another one as soon as any of them is down."""
+    monkeypatch.setattr(Router, "_affine_plan", moving_with_health(Router._affine_plan))
+    assert any("over the same ring" in violation for violation in run_trial(1).violations)
+
+
+def moving_with_health(original):
+    def affine_plan(router, request, affinity, live):
+        return original(router, request, affinity, dataclasses.replace(live, ring=live.eligible or live.ring))
+
+    return affine_plan

@@ -12,15 +12,19 @@ from collections.abc import Callable
 
 import trio
 
-from alternator_trio import NodeHealth
-from alternator_trio.testing import RegisterEngine, SimulatedCluster, SimulationStuckError, simulate
+from alternator_trio import Client, NodeHealth
+from alternator_trio.testing import SimulatedCluster, SimulationStuckError, simulate
 from alternator_trio.testing.simulation import Event, Run
 from tests.sim.check_bounds import BoundsWatch, check_nothing_left
 from tests.sim.check_convergence import check_healthy, converge
+from tests.sim.check_health import HealthWatch
+from tests.sim.check_keys import Store, check_keys, check_present_key
 from tests.sim.check_plans import watched_plans
 from tests.sim.check_wire import WireWatch
 from tests.sim.check_writes import check_reads, check_repeats, check_transactions, check_writes
 from tests.sim.drawn import Drawn
+from tests.sim.mishaps import Crashes, Mishaps
+from tests.sim.tables import Tables
 from tests.sim.workload import Workload
 
 __all__ = ["Trial", "run_trial"]
@@ -96,13 +100,15 @@ class _World:
         self.seconds = 0.0
         self.workload = Workload(drawn, run.history, run.random("workload"))
         self._drawn = drawn
-        self._engine = RegisterEngine(spread=drawn.spread, rng=run.random("engine"))
+        self.tables = Tables(run.history, run.random("tables"))
+        self._run = run
+        self._engine = Store(spread=drawn.spread, rng=run.random("engine"))
         for table in ("lwt", "plain"):
             self._engine.create_table(table, "id")
-        health = drawn.options["node_health"]
+        health = self._health = drawn.options["node_health"] or NodeHealth()
         self._watch = WireWatch(
             has_cluster_scope=any(scope.is_cluster for scope in drawn.options["routing_scope"].chain),
-            probes=(health or NodeHealth()).probe_concurrency,
+            probes=health.probe_concurrency,
             answers_may_be_wrong=drawn.faults.wrong_length > 0,
         )
 
@@ -124,27 +130,67 @@ class _World:
 
     async def _with_clients(self, cluster: SimulatedCluster, stack: contextlib.AsyncExitStack) -> None:
         names = [f"c{number + 1}" for number in range(self._drawn.clients)]
-        clients = [await stack.enter_async_context(cluster.open_client(**self._drawn.options)) for _ in names]
-        watches = [BoundsWatch(cluster, client, name) for client, name in zip(clients, names, strict=True)]
+        anchors = {node.datacenter: node.url for node in reversed(cluster.nodes)}
+        seeds = sorted(anchors.values()) if self._drawn.from_anchors else cluster.seeds
+        watches: list[BoundsWatch] = []
+        clients: dict[str, Client] = {}
+        for name in names:
+            health = HealthWatch(name, self._health)
+            cluster.network.watchers.append(health)
+            stack.callback(lambda health=health: self.violations.extend(health.violations))
+            clients[name] = client = await stack.enter_async_context(
+                cluster.open_client(*seeds, **self._drawn.options, instruments=[health])
+            )
+            health.attach(client)
+            watches.append(BoundsWatch(cluster, client, name))
         async with trio.open_nursery() as watching:
             for watch in watches:
                 watching.start_soon(watch.run, 0.7)
+            await self._trouble(cluster, clients, watches)
             async with trio.open_nursery() as nursery:
-                for client, name in zip(clients, names, strict=True):
-                    nursery.start_soon(self.workload.run, client, name)
-            cluster.heal()
-            async with trio.open_nursery() as nursery:
-                for client, name in zip(clients, names, strict=True):
+                for name, client in clients.items():
                     nursery.start_soon(self._calm_down, cluster, client, name)
             await trio.sleep(SETTLED_SECONDS)
-            await self._read_all(clients[0], names[0])
+            await self._read_all(clients[names[0]], names[0])
             watching.cancel_scope.cancel()
+        for watch in watches:
+            await watch.end()
         self.violations += [each for watch in watches for each in watch.violations]
+
+    async def _trouble(self, cluster: SimulatedCluster, clients: dict[str, Client], watches: list[BoundsWatch]) -> None:
+        """The load, while everything goes wrong; then the cluster is healed."""
+        drawn = self._drawn
+        mishaps = Mishaps(cluster, self._run.random("mishaps"))
+        crashes = [
+            Crashes(client, name, watch, self._run.random("crashes"))
+            for (name, client), watch in zip(clients.items(), watches, strict=True)
+            if drawn.crashes
+        ]
+        cluster.network.watchers += crashes
+        async with trio.open_nursery() as nursery:
+            for each in crashes:
+                nursery.start_soon(each.run)
+            for mishap in drawn.mishaps:
+                nursery.start_soon(getattr(mishaps, mishap))
+            async with trio.open_nursery() as load:
+                for name, client in clients.items():
+                    load.start_soon(self.workload.run, client, name)
+                    if drawn.changes_tables:
+                        load.start_soon(self.tables.run, client, f"of-{name}")
+            nursery.cancel_scope.cancel()
+        for each in crashes:
+            cluster.network.watchers.remove(each)
+        if drawn.exodus:
+            mishaps.exodus()
+        cluster.heal()
 
     async def _calm_down(self, cluster: SimulatedCluster, client, name: str) -> None:
         wrong = list(await converge(client, cluster))
         if not wrong:
             wrong = await check_healthy(client, cluster, self._engine, f"{name}.calm")
+            if self._drawn.changes_tables and not self.tables.unanswered:
+                await self.tables.run(client, f"of-{name}")
+                wrong += await check_present_key(client, self._engine, f"of-{name}")
         self.violations += [f"{name}: {each}" for each in wrong]
 
     async def _read_all(self, client, name: str) -> None:
@@ -158,7 +204,9 @@ class _World:
 
     def _check_history(self) -> None:
         calm = [write for write in self._engine.applied if ".calm." not in write.key[0]]
-        self.violations += self.workload.surprises
+        self.violations += [*self.workload.surprises, *self.tables.unanswered]
+        if not self._drawn.crashes:  # an actor that is about to run again knows of no change
+            self.violations += check_keys(self.tables.asked, self._engine)
         self.violations += check_writes(self.workload.done, calm)
         if self._drawn.options["ambiguous_writes"] == "raise":
             self.violations += check_repeats(self.workload.done, calm)

@@ -1,7 +1,6 @@
 """What must hold of a client whenever nothing moves, beside what `check_bounds` knows.
 
-Rules: whoever waits for a connection waits for want of one; one refresh, one lookup per table and one probe per node at
-a time.
+Rules: one refresh, one lookup per table and one probe per node at a time.
 """
 
 from __future__ import annotations
@@ -21,15 +20,5 @@ ONE_AT_A_TIME = ("Discovery refresh", "Discovery probes ", "KeyResolver looks up
 def wrong_now(client: Client, cluster: SimulatedCluster, name: str) -> Iterator[str]:
     """What is against the rules."""
     yield from BoundsWatch(cluster, client, name).look()
-    yield from _wrong_line(client)
     tasks = collections.Counter(task.name for task in living_tasks() if task.name.startswith(ONE_AT_A_TIME))
     yield from (f"{count} tasks at a time: {each}" for each, count in tasks.items() if count > 1)
-
-
-def _wrong_line(client: Client) -> Iterator[str]:
-    pools = client._runtime.pools
-    for waiter in pools._line.all():
-        nodes = [waiter.node] if waiter.node is not None else [each for each in waiter.ring if waiter.will_do(each)]
-        free = [str(node) for node in nodes if pools.could_take(node)]
-        if free:
-            yield f"{waiter.task.name} waits while it could have {free}"

@@ -19,6 +19,7 @@ from tests.sim.record import Done
 
 __all__ = ["Workload"]
 
+RUNNERS = 3
 TRANSIENT = frozenset({"InternalServerError", "RequestLimitExceeded", "UnknownError"})
 KINDS = {
     "lwt": (("read", 4), ("create", 3), ("replace", 4), ("count", 3), ("remove", 1)),
@@ -62,8 +63,22 @@ class Workload:
             names, weights = zip(*KINDS[table], strict=True)
             (kind,) = rng.choices(names, weights)
             key = f"k{rng.randrange(drawn.keys)}"
+            if rng.random() < drawn.races:
+                await self._race(client, name, table, key)
+                continue
             patience = rng.uniform(0.0, 1.0) if rng.random() < drawn.cancelled else float("inf")
             await self.perform(client, name, kind, table, key, patience=patience)
+
+    async def _race(self, client: Client, name: str, table: str, key: str) -> None:
+        """Several reads at once: the first to end ends the others, in the tick in which its connection goes to one."""
+
+        async def read() -> None:
+            await self.perform(client, name, "read", table, key)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(RUNNERS):
+                nursery.start_soon(read)
 
     async def perform(
         self, client: Client, name: str, kind: str, table: str, key: str, *, patience: float = float("inf")

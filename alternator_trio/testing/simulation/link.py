@@ -26,6 +26,10 @@ class LinkWatcher(Protocol):
         """The client began to send a request."""
         ...
 
+    def read(self, client: str, node: str, number: int, data: bytes) -> None:
+        """The client has read some bytes."""
+        ...
+
     def received(self, client: str, node: str, number: int) -> None:
         """The client has read everything that had been sent to it."""
         ...
@@ -116,6 +120,11 @@ class Link:
         self._history.record("send", self.client, self.node, number, len(data))
         for watcher in self._watchers:
             watcher.sent(self.client, self.node, number, data)
+
+    def read(self, number: int, data: bytes) -> None:
+        """Tell of bytes that were read."""
+        for watcher in self._watchers:
+            watcher.read(self.client, self.node, number, data)
 
     def received(self, number: int) -> None:
         """Tell that everything was read."""

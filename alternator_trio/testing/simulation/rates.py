@@ -37,6 +37,7 @@ class FaultRates:
         late: Of an operation: it waits before it is executed, and its answer after, up to the server's 10 s together;
             then it is a 500. An operation that is given up is executed all the same.
         wrong_length: Of an answer: its Content-Length is not its length.
+        last_answer: Of an answer: it says ``Connection: close``, and the node leaves the closing to the client.
         stale_list: Of a node list: it is one that was right some time ago.
         crash_rate: A node dies with RST and comes back, still listed for 20 s.
         power_off_rate: A node is gone without a word and comes back.
@@ -72,6 +73,7 @@ class FaultRates:
     fail_after: float = 0.0
     late: float = 0.0
     wrong_length: float = 0.0
+    last_answer: float = 0.0
     stale_list: float = 0.0
     crash_rate: float = 0.0
     power_off_rate: float = 0.0

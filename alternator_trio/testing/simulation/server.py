@@ -121,7 +121,7 @@ class FaultyApplication:
 
 
 class FaultyRenderer:
-    """Turns answers into bytes whose Content-Length may be wrong.
+    """Turns answers into bytes whose Content-Length may be wrong, or that are a connection's last.
 
     Args:
         renderer: What does it right.
@@ -135,6 +135,8 @@ class FaultyRenderer:
     def render(self, reply: Reply, *, keep_alive: bool = True) -> bytes:
         """The whole answer."""
         data = self._renderer.render(reply, keep_alive=keep_alive)
+        if keep_alive and self._faults.happens(self._faults.rates.last_answer):
+            data = data.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
         if reply.streamed or not reply.body or not self._faults.happens(self._faults.rates.wrong_length):
             return data
         right = len(reply.body)

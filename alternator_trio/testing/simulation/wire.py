@@ -109,6 +109,7 @@ class ClientEnd(_End):
     async def receive(self) -> bytes:
         """The next bytes; empty at the end."""
         data = await self._receive()
+        self.link.read(self.number, data)
         if self._incoming.is_empty:
             self.link.received(self.number)
         return data
