@@ -21,6 +21,7 @@ from alternator_trio.testing.received import ReceivedRequest
 from alternator_trio.testing.simulation import (
     FaultRates,
     RegisterEngine,
+    Run,
     SimulatedCluster,
     SimulatedNode,
     SimulationStuckError,
@@ -43,6 +44,7 @@ __all__ = [
     "ReceivedRequest",
     "RegisterEngine",
     "Reset",
+    "Run",
     "Shed",
     "SimulatedCluster",
     "SimulatedNode",

@@ -135,7 +135,7 @@ def _import_ministack() -> tuple[ModuleType, ModuleType, ModuleType]:
     except ImportError as error:
         raise ImportError(
             "the embedded cluster needs ministack, as the extra 'local' brings it: in a clone, pip install '.[local]'; "
-            "or pass another engine to LocalCluster(engine=...)"
+            "or pass another one as engine=...; for a SimulatedCluster there is RegisterEngine()"
         ) from error
     for name in ("dynamodb", "dynamodb_streams"):  # They log every table made, at INFO, under names not their own.
         logger = logging.getLogger(name)
