@@ -15,8 +15,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import trio
-
 from alternator_trio._actors.credentials_keeper import CredentialsKeeper
 from alternator_trio._actors.discovery import Discovery
 from alternator_trio._actors.dispatcher import Dispatcher
@@ -168,12 +166,11 @@ class Runtime:
         self._wall_clock = wall_clock
 
     async def partition_key(self, table: str) -> str:
-        """The name of a table's partition key: the user's own, one found out before, or one looked up now."""
+        """The name of a table's partition key: the user's own, one found out before, or one looked up now.
+
+        The resolver is asked in any case: it has read then that the table has changed, if it was told so before.
+        """
         self.lifetime.check()
-        name = self.key_names.value.names.get(table)
-        if name is not None:
-            await trio.lowlevel.checkpoint()
-            return name
 
         def wanted(reply: Reply[str]) -> KeyResolverMessage:
             return KeyWanted(table=table, replies=(reply,))

@@ -1,7 +1,7 @@
-"""The faults that one node of the embedded cluster can be told to commit, each on its next request or requests.
+"""The faults that one node of a cluster can be told to commit, each on its next request or requests.
 
-A fault is a value, given to `LocalNode.fail_next`. Where it matters whether the operation took effect, the fault says
-so with ``executed``: a client cannot tell the two apart, a test can.
+A fault is a value, given to `LocalNode.fail_next` or `SimulatedNode.fail_next`. Where it matters whether the
+operation took effect, the fault says so with ``executed``: a client cannot tell the two apart, a test can.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedRequest:
-    """One request that a node of a `LocalCluster` received.
+    """One request that a node of a `LocalCluster` or a `SimulatedCluster` received.
 
     Attributes:
         method: the HTTP method, for example ``"POST"``.

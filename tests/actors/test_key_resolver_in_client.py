@@ -114,6 +114,15 @@ async def test_a_restart_keeps_the_names(autojump_clock, nodes, crash):
     assert lookups(nodes) == 1
 
 
+async def test_a_name_that_was_cleared_is_looked_up_at_once(autojump_clock, nodes):
+    """Who clears it and asks in the same breath gets no name of before."""
+    async with nodes.open_client() as client:
+        await client.partition_key("users")
+        client.clear_partition_key("users")
+        assert await client.partition_key("users") == "id"
+    assert lookups(nodes) == 2
+
+
 async def test_who_waits_when_the_block_ends_is_told(autojump_clock, nodes):
     """A task outside the block gets ClientClosedError at once."""
     for node in nodes:

@@ -21,10 +21,20 @@ __all__ = ["Chaos", "ChaosWorld"]
 _LONGEST: Final = 40.0
 _MOST_NODES: Final = 9
 _SLOWEST: Final = 400.0
+_JUMP_SECONDS: Final = 5.0
 
 
-class ChaosWorld(Protocol):
-    """What there is to disturb."""
+class Clock(Protocol):
+    """What has a wall clock."""
+
+    @property
+    def clock_skew(self) -> float: ...
+    @clock_skew.setter
+    def clock_skew(self, seconds: float) -> None: ...
+
+
+class ChaosWorld(Clock, Protocol):
+    """What there is to disturb; its clock is the clients'."""
 
     @property
     def nodes(self) -> tuple[SimulatedNode, ...]: ...
@@ -174,5 +184,6 @@ class Chaos:
             self._later(lambda: self._world.slow_down(node, 1.0))
 
     def _jump(self) -> None:
-        node = self._rng.choice(self._world.nodes)
-        node.clock_skew = self._rng.uniform(-1.0, 1.0) * self.rates.clock_skew
+        clocks: tuple[Clock, ...] = (*self._world.nodes, self._world)
+        most = max(_JUMP_SECONDS, self.rates.clock_skew)
+        self._rng.choice(clocks).clock_skew = self._rng.uniform(-most, most)

@@ -8,6 +8,7 @@ its block ends; clients are opened and closed inside.
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, Unpack
@@ -35,7 +36,7 @@ from alternator_trio.testing.simulation.node import SimulatedNode
 from alternator_trio.testing.simulation.rates import FaultRates
 from alternator_trio.testing.simulation.register_engine import RegisterEngine
 from alternator_trio.testing.simulation.run import Run, possible_run
-from alternator_trio.testing.simulation.server import FaultyApplication, FaultyRenderer, ServerFaults
+from alternator_trio.testing.simulation.server import FaultyApplication, FaultyRenderer, ServerFaults, StaleLists
 from alternator_trio.testing.simulation.weather import Weather
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class SimulatedCluster:
 
     Attributes:
         history: What happens, with the digest that two equal runs share.
-        clock_skew: Seconds by which the clients' wall clock is off.
 
     Raises:
         TypeError: An argument is of the wrong type; the message names it.
@@ -106,18 +106,19 @@ class SimulatedCluster:
         run = possible_run()
         self._run = run if run is not None and seed is None else Run(0 if seed is None else seed)
         self.history = self._run.history if run is None else run.history
-        self.clock_skew = 0.0
+        self._clock_skew = 0.0
         self.credentials = None if credentials is None else dict(credentials)
         self._rates = FaultRates() if faults is None else faults
         self._weather = Weather(self._rates, self._run.random("weather"))
         self._compress_from = compress_from
         self._given_engine = engine
         self._port = port
-        self._applications: dict[str, FaultyApplication] = {}
+        self._applications: dict[str, tuple[int, FaultyApplication]] = {}
+        self._lists: dict[str, StaleLists] = {}
         self._renderers: dict[str, FaultyRenderer] = {}
         self._seeds: tuple[str, ...] = ()
         self._clients = 0
-        self._membership = Membership(self.history, self._make_node, self._as_listed)
+        self._membership = Membership(self.history, self._make_node)
         self.network = Network(
             weather=self._weather, history=self.history, nodes=lambda: self._membership.nodes, answer=self._answer
         )
@@ -161,6 +162,16 @@ class SimulatedCluster:
     @faults.setter
     def faults(self, rates: FaultRates) -> None:
         self._rates = self._weather.rates = self._server_faults.rates = self._chaos.rates = rates
+
+    @property
+    def clock_skew(self) -> float:
+        """Seconds by which the clients' wall clock is ahead; assign to let it jump."""
+        return self._clock_skew
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float) -> None:
+        self.history.record("clock", "clients", seconds)
+        self._clock_skew = seconds
 
     @contextlib.asynccontextmanager
     async def open_client(
@@ -234,7 +245,8 @@ class SimulatedCluster:
     def heal(self) -> None:
         """End all faults: no more come, every node runs and can be reached, messages arrive whole and at once.
 
-        What is lost stays lost: connections that are half-open, addresses that moved, operations under way.
+        What is lost stays lost: connections that are half-open, addresses that moved, operations under way, data that
+        a node was started with (`SimulatedNode.start`), and time: clocks go on as they are.
         """
         self.history.record("heal")
         self.faults = FaultRates()
@@ -259,10 +271,9 @@ class SimulatedCluster:
         self._no_network.__enter__()
         self._server_faults = ServerFaults(self._rates, self._run.random("server"), self.history, self._nursery)
         self._chaos = Chaos(self, self._rates, self._run.random("chaos"), self._nursery)
-        skews = self._run.random("clocks")
         for datacenter, rack in self._places:
-            node = self._membership.make(datacenter, rack)
-            node.clock_skew = skews.uniform(-1.0, 1.0) * self._rates.clock_skew
+            self._membership.make(datacenter, rack)
+        self._set_clocks(self._rates.clock_skew, self._run.random("clocks"))
         self._seeds = tuple(node.url for node in self.nodes)
         self._membership.begin()
         self._chaos.begin()
@@ -283,6 +294,13 @@ class SimulatedCluster:
 
     # Below: the parts of the above.
 
+    def _set_clocks(self, most: float, rng: random.Random) -> None:
+        """Let all clocks that there are be off by some seconds."""
+        if most:
+            for node in self.nodes:
+                node.clock_skew = rng.uniform(-most, most)
+            self.clock_skew += rng.uniform(-most, most)
+
     def _make_node(self, name: str, address: str, datacenter: str, rack: str) -> SimulatedNode:
         return SimulatedNode(
             name=name,
@@ -297,25 +315,24 @@ class SimulatedCluster:
 
     def _answer(self, node: SimulatedNode) -> tuple[Answering, Rendering]:
         """What serves a new connection of a node."""
-        if node.name not in self._applications:
-            self._applications[node.name] = self._make_application(node)
+        start, application = self._applications.get(node.name, (0, None))
+        if application is None or start != node.starts:  # a node that starts again remembers no secret
+            application = self._make_application(node)
+            self._applications[node.name] = node.starts, application
+        if node.name not in self._renderers:
             self._renderers[node.name] = FaultyRenderer(Renderer(partial(_wall_clock, node)), self._server_faults)
-        return self._applications[node.name], self._renderers[node.name]
+        return application, self._renderers[node.name]
 
     def _make_application(self, node: SimulatedNode) -> FaultyApplication:
         clock = partial(_wall_clock, node)
-        engine = self.engine.at(node.name, clock) if isinstance(self.engine, RegisterEngine) else self.engine
+        store = self.engine if node.engine is None else node.engine
         application = Application(
-            engine,
-            node.listed,
+            store.at(node.name, clock) if isinstance(store, RegisterEngine) else store,
+            self._lists.setdefault(node.name, StaleLists(node.listed, self._server_faults)),
             None if self.credentials is None else Verifier(self.credentials, clock),
             compress_from=self._compress_from,
         )
         return FaultyApplication(node.name, application, self._server_faults)
-
-    def _as_listed(self, node: SimulatedNode, listed: list[str]) -> list[str]:
-        application = self._applications.get(node.name)
-        return listed if application is None else application.possibly_stale(listed)
 
 
 def _wall_clock(node: SimulatedNode) -> float:

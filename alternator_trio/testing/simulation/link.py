@@ -16,7 +16,11 @@ __all__ = ["Link", "LinkWatcher"]
 
 
 class LinkWatcher(Protocol):
-    """Who looks at what a client does on the wire; called synchronously, and must not raise."""
+    """Who looks at what clients do on the wire; called synchronously, and must not raise.
+
+    Give one to a cluster with ``cluster.network.watchers.append(...)``. A client is ``"c1"``, the second one ``"c2"``;
+    a node goes by its name; a connection by a number that no other of the cluster has.
+    """
 
     def dialled(self, client: str, node: str, number: int, address: str) -> None:
         """A connection was made, to a node under an address."""

@@ -26,19 +26,15 @@ class Membership:
     Args:
         history: Where things are written down.
         make_node: Makes a node.
-        stale: What becomes of a list that a node is about to answer with.
 
     Attributes:
         nodes: The nodes that there are, running or not, the oldest first.
     """
 
-    def __init__(
-        self, history: History, make_node: MakeNode, stale: Callable[[SimulatedNode, list[str]], list[str]]
-    ) -> None:
+    def __init__(self, history: History, make_node: MakeNode) -> None:
         self.nodes: list[SimulatedNode] = []
         self._history = history
         self._make_node = make_node
-        self._stale = stale
         self._gossip = Gossip()
         self._apart: set[str] = set()
         self._made = 0
@@ -88,14 +84,13 @@ class Membership:
     def lists(self, node: SimulatedNode, datacenter: str | None, rack: str | None) -> list[str]:
         """The addresses that a node lists for a datacenter, its own unless another is named, or for a rack of it."""
         now = trio.current_time()
-        listed = [
+        return [
             other.address
             for other in self.nodes
             if other.datacenter == (datacenter or node.datacenter)
             and rack in {None, other.rack}
             and self._gossip.is_listed(node.name, other.name, now)
         ]
-        return self._stale(node, listed) if datacenter is None and rack is None else listed
 
     def record(self, kind: str, *facts: str | float | None) -> None:
         """Write something down."""

@@ -17,6 +17,8 @@ from alternator_trio.testing._stream import Gate
 from alternator_trio.testing.simulation.gossip import CONVICTION_SECONDS
 
 if TYPE_CHECKING:
+    from alternator_trio.testing.engine import Engine
+    from alternator_trio.testing.simulation.register_engine import RegisterEngine
     from alternator_trio.testing.simulation.wire import NodeEnd
 
 __all__ = ["NodeWorld", "SimulatedNode"]
@@ -51,7 +53,8 @@ class SimulatedNode(Scripted):
         port: The port, the same for all nodes.
         datacenter: The datacenter it is in.
         rack: The rack it is in.
-        clock_skew: Seconds by which its wall clock is off; assign to let it jump.
+        engine: The store that it was started with; None: the cluster's.
+        starts: How often it was started.
         is_running: Whether it listens; a paused node does.
         is_powered: Whether its machine runs, and so refuses what the node does not take.
     """
@@ -74,7 +77,9 @@ class SimulatedNode(Scripted):
         self.port = port
         self.datacenter = datacenter
         self.rack = rack
-        self.clock_skew = 0.0
+        self.engine: Engine | RegisterEngine | None = None
+        self.starts = 0
+        self._clock_skew = 0.0
         self.is_running = False
         self.is_powered = True
         self.gate = Gate()
@@ -92,6 +97,16 @@ class SimulatedNode(Scripted):
         return f"http://{self.address}:{self.port}"
 
     @property
+    def clock_skew(self) -> float:
+        """Seconds by which its wall clock is ahead; assign to let it jump."""
+        return self._clock_skew
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float) -> None:
+        self._world.record("clock", self.name, seconds)
+        self._clock_skew = seconds
+
+    @property
     def open_connections(self) -> int:
         """How many connections it holds open now."""
         return len(self._ends)
@@ -100,15 +115,25 @@ class SimulatedNode(Scripted):
         """The addresses that it lists now, of its own datacenter unless another is named."""
         return self._world.lists(self, datacenter, rack)
 
-    def start(self, *, address: str | None = None) -> None:
-        """Start it again; the other nodes list it a second later.
+    def start(self, *, address: str | None = None, engine: Engine | RegisterEngine | None = None) -> None:
+        """Start it again; the other nodes list it a second later. One that runs is left as it is.
 
         Args:
             address: Another address from now on; the caller sees to it that no two running nodes share one.
+            engine: Another store from now on, where None leaves it the one that it has. It has other data and other
+                tables than the nodes of the cluster's store, as a node of another cluster has that is now at this
+                address; give it to all of them for a cluster that was made anew. Whoever made the store closes it.
+
+        Raises:
+            RuntimeError: A store is given to a node that runs.
         """
         if self.is_running:
+            if engine is not None:
+                raise RuntimeError(f"{self.url} is running: stop it before it is started with another store")
             return
-        self._world.record("start", self.name, address)
+        self._world.record("start", self.name, address, *(() if engine is None else ("other data",)))
+        self.engine = self.engine if engine is None else engine
+        self.starts += 1
         self.address = address or self.address
         self.is_running = self.is_powered = True
         self.gate.open()

@@ -50,8 +50,9 @@ class FaultRates:
         cut_off_rate: A node cannot be reached by clients for a while.
         split_rate: Nodes do not see each other for a while, and list only those that they see.
         slow_rate: A node's links become slow for a while.
-        clock_jump_rate: A wall clock jumps.
-        clock_skew: Seconds by which wall clocks are off, at most.
+        clock_jump_rate: The wall clock of a node, or of the clients, jumps; it is off by up to 5 s then, or by
+            ``clock_skew`` where that is more.
+        clock_skew: Seconds by which wall clocks are off from the beginning, at most.
 
     Raises:
         ValueError: A value is negative, or a probability beyond 1.

@@ -15,12 +15,12 @@ from typing import Final
 import orjson
 import trio
 
-from alternator_trio.testing._alternator import OK, Application, internal_error, operation_of, shed
+from alternator_trio.testing._alternator import OK, Application, LocalNodes, internal_error, operation_of, shed
 from alternator_trio.testing._http import Renderer, Reply, Request
 from alternator_trio.testing.simulation.history import History
 from alternator_trio.testing.simulation.rates import FaultRates
 
-__all__ = ["SERVER_TIMEOUT", "FaultyApplication", "FaultyRenderer", "ServerFaults"]
+__all__ = ["SERVER_TIMEOUT", "FaultyApplication", "FaultyRenderer", "ServerFaults", "StaleLists"]
 
 SERVER_TIMEOUT: Final = 10.0
 _ON_ITEMS: Final = frozenset({
@@ -65,7 +65,6 @@ class FaultyApplication:
         self._node = node
         self._application = application
         self._faults = faults
-        self._lists: collections.deque[list[str]] = collections.deque(maxlen=_REMEMBERED_LISTS)
 
     async def reply(self, request: Request) -> Reply:
         """The answer to a request."""
@@ -85,14 +84,6 @@ class FaultyApplication:
         if faults.happens(rates.fail_after):
             return internal_error("injected, the operation was carried out")
         return reply
-
-    def possibly_stale(self, listed: list[str]) -> list[str]:
-        """The node list, or an older one."""
-        if not self._lists or self._lists[-1] != listed:
-            self._lists.append(listed)
-        if self._faults.happens(self._faults.rates.stale_list):
-            return self._faults.rng.choice(self._lists)
-        return listed
 
     async def _reply_late(self, request: Request, operation: str) -> Reply:
         before = self._faults.rng.uniform(0.0, SERVER_TIMEOUT)
@@ -118,6 +109,28 @@ class FaultyApplication:
         is_the_same_again = reply.status == OK and operation in _ON_ITEMS
         checksum = zlib.crc32(reply.body) if is_the_same_again else None
         self._faults.history.record("execute", self._node, operation, reply.status, _name_of(reply), checksum)
+
+
+class StaleLists:
+    """One node's lists, as it answers with them: what it has answered before may come again, scope by scope.
+
+    Args:
+        listed: What it lists now, of a datacenter and a rack.
+        faults: What goes wrong.
+    """
+
+    def __init__(self, listed: LocalNodes, faults: ServerFaults) -> None:
+        self._listed = listed
+        self._faults = faults
+        self._before: dict[tuple[str | None, str | None], collections.deque[list[str]]] = {}
+
+    def __call__(self, datacenter: str | None, rack: str | None) -> list[str]:
+        """The list, or an older one of the same datacenter and rack."""
+        listed = self._listed(datacenter, rack)
+        before = self._before.setdefault((datacenter, rack), collections.deque(maxlen=_REMEMBERED_LISTS))
+        if not before or before[-1] != listed:
+            before.append(listed)
+        return self._faults.rng.choice(before) if self._faults.happens(self._faults.rates.stale_list) else listed
 
 
 class FaultyRenderer:
