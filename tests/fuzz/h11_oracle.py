@@ -44,7 +44,7 @@ def _has_odd_extension(body: bytes) -> bool:
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED: Final = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 EXTENSIONS: Final = re.compile(
-    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*[ \t]*"
+    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
 )
 CONTROL: Final = rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 OK: Final = b"HTTP/1.1 200 OK\r\n"
@@ -81,7 +81,7 @@ ONLY_H11: Final = (
         lambda head, _: re.search(CONTROL, head),
     ),
     Difference(
-        "a chunk extension of other characters than RFC 9112 has",
+        "behind a chunk's size something other than the chunk extensions of RFC 9112",
         OK + b"Transfer-Encoding: chunked\r\n\r\n1;\xb8\r\nx\r\n0\r\n\r\n",
         lambda head, body: _fields(head, b"transfer-encoding") and _has_odd_extension(body),
     ),

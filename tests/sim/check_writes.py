@@ -1,22 +1,28 @@
 """What became of writes: what the client said against what the server has on record, and what reads showed.
 
 Rules: an acknowledged write took effect before it was acknowledged; one that failed for certain never did; none took
-effect more often than it had attempts, and no counter twice unless the options allow it; a read shows a value that
-was written to that very key, and not before it was.
+effect more often than it had attempts, and no counter twice unless the options allow it; what was given up takes effect
+within the server's timeout or never; a read shows what was there at some moment while it ran.
 """
 
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Iterable, Iterator
 
 import orjson
 
 from alternator_trio.testing.simulation import AppliedWrite
+from alternator_trio.testing.simulation.rows import Row
 from tests.sim.record import Done
-from tests.sim.registers import TooHardError, explain, is_linearizable
+from tests.sim.registers import State, TooHardError, explain, is_linearizable
 
-__all__ = ["check_reads", "check_repeats", "check_transactions", "check_writes"]
+__all__ = ["check_deletions", "check_late", "check_reads", "check_repeats", "check_transactions", "check_writes"]
+
+_Place = tuple[str, str]
+"""Table and key."""
+_DELETIONS = {"delete", "remove"}
 
 
 def check_writes(history: Iterable[Done], applied: Iterable[AppliedWrite]) -> Iterator[str]:
@@ -55,18 +61,52 @@ def _effects(applied: Iterable[AppliedWrite]) -> dict[str, list[float]]:
     return times
 
 
-def check_reads(history: Iterable[Done]) -> Iterator[str]:
-    """Each read against the writes of its key."""
-    written = {done.value: done for done in history if done.value is not None}
+def check_deletions(history: Iterable[Done], applied: Iterable[AppliedWrite]) -> Iterator[str]:
+    """The deletions of each key, which bear no value to tell them apart, against those that took effect."""
+    times: dict[_Place, list[float]] = collections.defaultdict(list)
+    for write in applied:
+        if write.item is None:
+            times[_place(write)].append(write.at)
+    possible: collections.Counter[_Place] = collections.Counter()
     for done in history:
-        if done.seen is None:
+        if done.kind not in _DELETIONS:
             continue
-        value = done.seen[0]
-        write = written.get(value)
-        if write is None or (write.table, write.key) != (done.table, done.key):
-            yield f"shows {value}, which was not written there: {done}"
-        elif write.began > done.ended or write.outcome in {"failed", "refused"}:
-            yield f"shows {value} of {write}: {done}"
+        place = done.table, done.key
+        if done.outcome == "ok" and not any(done.began <= at <= done.ended for at in times[place]):
+            yield f"acknowledged without an effect while it ran (of this key at {times[place]}): {done}"
+        if done.outcome in {"ok", "unknown"}:
+            possible[place] += done.attempts
+    for place, effects in times.items():
+        if len(effects) > possible[place]:
+            yield f"{place} was deleted {len(effects)} times, at {effects}, in {possible[place]} attempts"
+
+
+def check_late(applied: Iterable[AppliedWrite], last: float) -> Iterator[str]:
+    """Nothing takes effect later than the server keeps what nobody waits for any more.
+
+    Args:
+        applied: What took effect.
+        last: Until when something may.
+    """
+    yield from (f"took effect after {last:.3f}: {write}" for write in applied if write.at > last)
+
+
+def check_reads(history: Iterable[Done], applied: Iterable[AppliedWrite]) -> Iterator[str]:
+    """Each read against what was there while it ran."""
+    states: dict[_Place, list[tuple[float, State]]] = collections.defaultdict(lambda: [(-math.inf, None)])
+    rows: dict[_Place, Row] = collections.defaultdict(Row)
+    for write in applied:
+        place = _place(write)
+        _carry_out(write, rows[place])
+        states[place].append((write.at, _shown(rows[place])))
+    for done in history:
+        if not done.is_read or done.outcome != "ok":
+            continue
+        timeline = states[done.table, done.key]
+        before = max(number for number, (at, _) in enumerate(timeline) if at < done.began)
+        there = [state for at, state in timeline[before:] if at <= done.ended]
+        if done.seen not in there:
+            yield f"shows what was not there, which was {there}: {done}"
 
 
 def check_transactions(history: Iterable[Done], hard: list[str]) -> Iterator[str]:
@@ -86,3 +126,24 @@ def check_transactions(history: Iterable[Done], hard: list[str]) -> Iterator[str
                 yield f"register {key} is not linearizable:\n    {explain(dones)}"
         except TooHardError:
             hard.append(key)
+
+
+def _place(write: AppliedWrite) -> _Place:
+    return write.table, orjson.loads(write.key[0])["S"]
+
+
+def _carry_out(write: AppliedWrite, row: Row) -> None:
+    if write.item is None:
+        row.delete(write.stamp)
+    elif write.operation == "PutItem":
+        row.put(write.item, write.stamp)
+    else:
+        row.update(write.item, (), write.stamp)
+
+
+def _shown(row: Row) -> State:
+    item = row.item()
+    if item is None:
+        return None
+    value, count = (orjson.loads(item.get(name, "{}")) for name in ("v", "n"))
+    return value.get("S", ""), int(count.get("N", "0"))

@@ -8,7 +8,7 @@ import pytest
 
 from alternator_trio.testing.simulation import AppliedWrite, simulate
 from tests.sim.check_wire import WireWatch
-from tests.sim.check_writes import check_reads, check_repeats, check_writes
+from tests.sim.check_writes import check_deletions, check_late, check_reads, check_repeats, check_writes
 from tests.sim.record import Done
 from tests.sim.registers import is_linearizable
 
@@ -34,10 +34,16 @@ def done(kind, began, ended=None, *, number=0, outcome="ok", attempts=1, value=N
     )
 
 
-def applied(value, at):
-    item = {"v": f'{{"S":"{value}"}}'}
+def applied(value, at, *, stamp=None, key="k"):
     return AppliedWrite(
-        at=at, stamp=0, coordinator="n1", operation="PutItem", table="lwt", key=("k",), item=item, is_transaction=True
+        at=at,
+        stamp=at if stamp is None else stamp,
+        coordinator="n1",
+        operation="DeleteItem" if value is None else "PutItem",
+        table="lwt",
+        key=(f'{{"S":"{key}"}}',),
+        item=None if value is None else {"v": f'{{"S":"{value}"}}'},
+        is_transaction=True,
     )
 
 
@@ -103,12 +109,59 @@ def test_a_counter_that_counts_twice_is_found(kind, effects, found):
     assert len(list(check_repeats([write], [applied("a", at) for at in effects]))) == found
 
 
-def test_a_read_of_another_keys_value_is_found():
-    """Answers that are mixed up between requests show so."""
-    write = done("create", 0, 1, value="a")
-    write.key = "other"
-    assert list(check_reads([write, READ_A]))
-    assert not list(check_reads([CREATED, READ_A]))
+@pytest.mark.parametrize(
+    ("seen", "began", "is_right"),
+    [
+        (None, 0.5, True),
+        (("a", 0), 1.5, True),
+        (("a", 0), 2.5, True),  # the next write takes effect while it runs
+        (("b", 0), 2.5, True),
+        (None, 1.5, False),
+        (("a", 0), 3.5, False),
+        (("b", 0), 1.5, False),
+        (("c", 0), 4.5, False),  # the next write bears an older stamp
+        (("b", 0), 5.5, False),
+        (None, 6.5, True),
+        (("x", 0), 6.5, False),
+    ],
+)
+def test_a_read_shows_what_was_there_while_it_ran(seen, began, is_right):
+    """Nothing of before, nothing that comes later, nothing of another key; a deletion is seen as well."""
+    effects = [
+        applied("a", 1),
+        applied("b", 3),
+        applied("c", 4, stamp=2.5),
+        applied("d", 5),
+        applied(None, 6),
+        applied("x", 6, key="other"),
+    ]
+    read = done("read", began, began + 0.6 * (began == 2.5), seen=seen)
+    assert bool(list(check_reads([read], effects))) is not is_right
+
+
+@pytest.mark.parametrize(
+    ("deletions", "effects", "what"),
+    [
+        ([done("delete", 0, 1)], [0.5], None),
+        ([done("delete", 0, 1)], [], "acknowledged without an effect"),
+        ([done("delete", 0, 1)], [1.5], "acknowledged without an effect"),
+        ([done("delete", 0, 1), done("delete", 2, 3, outcome="unknown")], [0.5, 7], None),
+        ([done("delete", 0, 1), done("delete", 2, 3, outcome="failed")], [0.5, 2.5], "2 times"),
+        ([done("remove", 0, 1, outcome="refused", expected="a")], [0.5], "in 0 attempts"),
+        ([done("remove", 0, 1, attempts=2)], [0.5, 9], None),
+    ],
+)
+def test_deletions_against_effects(deletions, effects, what):
+    """They bear no value: each key's are counted, and an acknowledged one has one while it ran."""
+    found = list(check_deletions(deletions, [applied(None, at) for at in effects]))
+    assert bool(found) is (what is not None)
+    assert what is None or what in found[0]
+
+
+def test_what_comes_too_late_is_found():
+    """After the server's timeout nothing that was given up may take effect any more."""
+    assert not list(check_late([applied("a", 10.0)], 10.0))
+    assert "took effect after 10.000" in next(check_late([applied("a", 10.1)], 10.0))
 
 
 def watch(**options):

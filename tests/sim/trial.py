@@ -15,13 +15,21 @@ import trio
 from alternator_trio import Client, NodeHealth
 from alternator_trio.testing import SimulatedCluster, SimulationStuckError, simulate
 from alternator_trio.testing.simulation import Event, Run
+from alternator_trio.testing.simulation.server import SERVER_TIMEOUT
 from tests.sim.check_bounds import BoundsWatch, check_nothing_left
 from tests.sim.check_convergence import check_healthy, converge
 from tests.sim.check_health import HealthWatch
 from tests.sim.check_keys import Store, check_keys, check_present_key
 from tests.sim.check_plans import watched_plans
 from tests.sim.check_wire import WireWatch
-from tests.sim.check_writes import check_reads, check_repeats, check_transactions, check_writes
+from tests.sim.check_writes import (
+    check_deletions,
+    check_late,
+    check_reads,
+    check_repeats,
+    check_transactions,
+    check_writes,
+)
 from tests.sim.drawn import Drawn
 from tests.sim.mishaps import Crashes, Mishaps
 from tests.sim.tables import Tables
@@ -31,6 +39,8 @@ __all__ = ["Trial", "run_trial"]
 
 MAX_SECONDS = 1800.0
 MAX_STEPS = 3_000_000
+LATEST = SERVER_TIMEOUT + 1.0
+"""Seconds after healing in which what was accepted before, and given up, may take effect, its way there included."""
 SETTLED_SECONDS = 25.0
 """After healing, until nothing that was accepted before can still take effect: twice the server's timeout and more."""
 
@@ -98,6 +108,7 @@ class _World:
         self.violations: list[str] = []
         self.hard: list[str] = []
         self.seconds = 0.0
+        self._healed_at = 0.0
         self.workload = Workload(drawn, run.history, run.random("workload"))
         self._drawn = drawn
         self.tables = Tables(run.history, run.random("tables"))
@@ -183,6 +194,7 @@ class _World:
         if drawn.exodus:
             mishaps.exodus()
         cluster.heal()
+        self._healed_at = trio.current_time()
 
     async def _calm_down(self, cluster: SimulatedCluster, client, name: str) -> None:
         wrong = list(await converge(client, cluster))
@@ -203,12 +215,16 @@ class _World:
                     self.violations.append(f"the server has {there}: {done}")
 
     def _check_history(self) -> None:
-        calm = [write for write in self._engine.applied if ".calm." not in write.key[0]]
+        calm = [
+            write for write in self._engine.applied if write.table in {"lwt", "plain"} and ".calm." not in write.key[0]
+        ]
         self.violations += [*self.workload.surprises, *self.tables.unanswered]
         if not self._drawn.crashes:  # an actor that is about to run again knows of no change
             self.violations += check_keys(self.tables.asked, self._engine)
         self.violations += check_writes(self.workload.done, calm)
         if self._drawn.options["ambiguous_writes"] == "raise":
             self.violations += check_repeats(self.workload.done, calm)
-        self.violations += check_reads(self.workload.done)
+        self.violations += check_deletions(self.workload.done, calm)
+        self.violations += check_late(calm, self._healed_at + LATEST + self._drawn.spread)
+        self.violations += check_reads(self.workload.done, calm)
         self.violations += check_transactions(self.workload.done, self.hard)
