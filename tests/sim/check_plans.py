@@ -1,7 +1,8 @@
 """What plans hand out, seen from inside: the one thing that the wire does not show.
 
-Rules: a plan hands out no node that is down at that moment; a request's attempts repeat no node within a cycle; over
-one ring a key has one order of its nodes: which of two active ones comes first does not depend on how the others stand.
+Rules: a plan hands out no node that is down at that moment; a request's attempts repeat no node within a cycle, but for
+the one that was refused for its signature, and is sent to the same node again, once; over one ring a key has one order
+of its nodes: which of two active ones comes first does not depend on how the others stand.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PLANS = tuple(
 def watched_plans() -> Generator[list[str], None, None]:
     """Look at all plans of this process; what is against the rules is added to the list."""
     violations: list[str] = []
-    cycles: dict[int, tuple[Request, list[str]]] = {}
+    cycles: dict[int, _Cycle] = {}
     made: dict[int, _Made] = {}
     orders: dict[Hashable, Node] = {}
     with contextlib.ExitStack() as stack:
@@ -41,7 +42,17 @@ def watched_plans() -> Generator[list[str], None, None]:
             _replace(stack, plan, "next_node", lambda original: _judged(original, made, orders, violations))
         _replace(stack, Router, "plan_for", lambda original: _new_cycle(original, cycles, made))
         _replace(stack, Request, "begin_attempt", lambda original: _no_repetition(original, cycles, violations))
+        _replace(stack, Request, "take_back_attempt", lambda original: _once_again(original, cycles, violations))
         yield violations
+
+
+@dataclasses.dataclass(slots=True)
+class _Cycle:
+    """The nodes that a request has come to since its plan was made, and those to which it was sent again."""
+
+    request: Request
+    nodes: list[str] = dataclasses.field(default_factory=list)
+    again: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(slots=True)
@@ -90,7 +101,7 @@ def _out_of_order(known: _Made, node: Node, live: LiveNodes, orders: dict[Hashab
 
 def _new_cycle(original, cycles, made):
     def plan_for(router, request, tried_last=None):
-        cycles[id(request)] = (request, [])
+        cycles[id(request)] = _Cycle(request)
         ring = router._live.value.ring
         plan = original(router, request, tried_last)
         is_keyed = request.keyed_table is not None and isinstance(plan, query_plan.FirmPlan)
@@ -108,10 +119,22 @@ def _key_of(request: Request) -> tuple[str, str]:
 
 def _no_repetition(original, cycles, violations):
     def begin_attempt(request, lease):
-        _, nodes = cycles.setdefault(id(request), (request, []))
+        nodes = cycles.setdefault(id(request), _Cycle(request)).nodes
         if lease.node.endpoint in nodes:
             violations.append(f"{request.operation} comes to {lease.node} again: {nodes}")
         nodes.append(lease.node.endpoint)
         return original(request, lease)
 
     return begin_attempt
+
+
+def _once_again(original, cycles, violations):
+    def take_back_attempt(request):
+        cycle = cycles[id(request)]
+        node = cycle.nodes.pop()
+        if node in cycle.again:
+            violations.append(f"{request.operation} is sent to {node} a third time")
+        cycle.again.append(node)
+        return original(request)
+
+    return take_back_attempt

@@ -47,6 +47,7 @@ class Drawn:
         from_anchors: Whether clients know only the first node of each datacenter.
         exodus: Whether the first datacenter comes back under other addresses in the end, where there is a
             second that can be asked for it.
+        signed: Whether nodes verify signatures, and the clients' clock jumps by hours.
     """
 
     seed: int
@@ -66,6 +67,7 @@ class Drawn:
     mishaps: tuple[str, ...]
     from_anchors: bool
     exodus: bool
+    signed: bool
 
     @classmethod
     def draw(cls, seed: int) -> Drawn:
@@ -91,6 +93,7 @@ class Drawn:
             mishaps=tuple(name for name in ("blink", "drag", "hang", "list_nobody") if rng.random() < 0.2),
             from_anchors=rng.random() < 0.5,
             exodus="dc2" in topology and options["routing_scope"] != CLUSTER and rng.random() < 0.5,
+            signed=rng.random() < 0.3,
         )
 
     def shown(self) -> str:

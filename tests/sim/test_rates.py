@@ -237,3 +237,14 @@ def test_the_chaos_of_a_trial_begins() -> None:
     run_trial(seed, events.append)
     healed = next(event.at for event in events if event.kind == "heal")
     assert [event for event in events if event.kind == "kill" and event.at < healed]
+
+
+def test_a_trial_is_signed_while_clocks_jump() -> None:
+    """Signatures are refused for their time, and operations succeed all the same, whatever time it is in the end."""
+    events: list[Event] = []
+    seed = next(seed for seed in itertools.count() if Drawn.draw(seed).signed)
+    run_trial(seed, events.append)
+    answers = [event.facts[3] for event in events if event.kind == "execute"]
+    assert len([event for event in events if event.kind == "clock" and event.facts[0] == "clients"]) > 1
+    assert "InvalidSignatureException" in answers
+    assert "" in answers

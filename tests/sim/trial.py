@@ -13,6 +13,7 @@ from collections.abc import Callable
 import trio
 
 from alternator_trio import Client, NodeHealth
+from alternator_trio.config import Options
 from alternator_trio.testing import SimulatedCluster, SimulationStuckError, simulate
 from alternator_trio.testing.simulation import Event, Run
 from alternator_trio.testing.simulation.server import SERVER_TIMEOUT
@@ -30,6 +31,7 @@ from tests.sim.check_writes import (
     check_transactions,
     check_writes,
 )
+from tests.sim.clocks import ROLES, SIGNED, Clocks
 from tests.sim.drawn import Drawn
 from tests.sim.mishaps import Crashes, Mishaps
 from tests.sim.tables import Tables
@@ -109,7 +111,8 @@ class _World:
         self.hard: list[str] = []
         self.seconds = 0.0
         self._healed_at = 0.0
-        self.workload = Workload(drawn, run.history, run.random("workload"))
+        self._clocks = Clocks(run.history, run.random("clocks of clients"))
+        self.workload = Workload(drawn, run.history, run.random("workload"), self._clocks)
         self._drawn = drawn
         self.tables = Tables(run.history, run.random("tables"))
         self._run = run
@@ -126,7 +129,12 @@ class _World:
     async def main(self) -> None:
         drawn = self._drawn
         tasks_before = trio.lowlevel.current_statistics().tasks_living
-        async with SimulatedCluster(topology=drawn.topology, faults=drawn.faults, engine=self._engine) as cluster:
+        async with SimulatedCluster(
+            topology=drawn.topology,
+            faults=drawn.faults,
+            engine=self._engine,
+            credentials=ROLES if drawn.signed else None,
+        ) as cluster:
             cluster.network.watchers.append(self._watch)
             async with contextlib.AsyncExitStack() as stack:
                 await self._with_clients(cluster, stack)
@@ -150,7 +158,7 @@ class _World:
             cluster.network.watchers.append(health)
             stack.callback(lambda health=health: self.violations.extend(health.violations))
             clients[name] = client = await stack.enter_async_context(
-                cluster.open_client(*seeds, **self._drawn.options, instruments=[health])
+                cluster.open_client(*seeds, **self._options(), instruments=[health, self._clocks])
             )
             health.attach(client)
             watches.append(BoundsWatch(cluster, client, name))
@@ -168,6 +176,9 @@ class _World:
             await watch.end()
         self.violations += [each for watch in watches for each in watch.violations]
 
+    def _options(self) -> Options:
+        return {**self._drawn.options, **(SIGNED if self._drawn.signed else {})}
+
     async def _trouble(self, cluster: SimulatedCluster, clients: dict[str, Client], watches: list[BoundsWatch]) -> None:
         """The load, while everything goes wrong; then the cluster is healed."""
         drawn = self._drawn
@@ -183,6 +194,8 @@ class _World:
                 nursery.start_soon(each.run)
             for mishap in drawn.mishaps:
                 nursery.start_soon(getattr(mishaps, mishap))
+            if drawn.signed:
+                nursery.start_soon(self._clocks.run, cluster)
             async with trio.open_nursery() as load:
                 for name, client in clients.items():
                     load.start_soon(self.workload.run, client, name)
@@ -218,7 +231,7 @@ class _World:
         calm = [
             write for write in self._engine.applied if write.table in {"lwt", "plain"} and ".calm." not in write.key[0]
         ]
-        self.violations += [*self.workload.surprises, *self.tables.unanswered]
+        self.violations += [*self.workload.surprises, *self.tables.unanswered, *self._clocks.violations]
         if not self._drawn.crashes:  # an actor that is about to run again knows of no change
             self.violations += check_keys(self.tables.asked, self._engine)
         self.violations += check_writes(self.workload.done, calm)

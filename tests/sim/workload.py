@@ -14,6 +14,7 @@ import trio
 from alternator_trio import AlternatorError, Client, ConditionalCheckFailedException
 from alternator_trio.errors import ServiceError
 from alternator_trio.testing.simulation import History
+from tests.sim.clocks import Clocks
 from tests.sim.drawn import Drawn
 from tests.sim.record import Done
 
@@ -34,18 +35,20 @@ class Workload:
         drawn: What the run is.
         history: Where operations are written down for the digest.
         rng: Where everything is drawn from.
+        clocks: Knows when a clock has jumped: a signature may be refused then.
 
     Attributes:
         done: What was done, in the order of beginning.
         surprises: Errors that are not the client's own, or that a right client never raises.
     """
 
-    def __init__(self, drawn: Drawn, history: History, rng: random.Random) -> None:
+    def __init__(self, drawn: Drawn, history: History, rng: random.Random, clocks: Clocks) -> None:
         self.done: list[Done] = []
         self.surprises: list[str] = []
         self._drawn = drawn
         self._history = history
         self._rng = rng
+        self._clocks = clocks
         self._last_seen: dict[tuple[str, str], str | None] = {}
 
     async def run(self, client: Client, name: str) -> None:
@@ -117,6 +120,8 @@ class Workload:
             if isinstance(error, ConditionalCheckFailedException):
                 self.surprises.append(f"{done}: an attempt of its own may be why the condition fails")
         code = error.code if isinstance(error, ServiceError) else None
+        if code == "InvalidSignatureException" and self._drawn.signed and self._clocks.jumped_since(done.began):
+            return
         if code not in {None, "ConditionalCheckFailedException", *TRANSIENT} and not self._drawn.faults.wrong_length:
             self.surprises.append(f"{done}")
 
