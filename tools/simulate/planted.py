@@ -20,6 +20,7 @@ _CAPACITY = "alternator_trio._core.pool"
 _PLAN = "alternator_trio._core.query_plan"
 _RETRY = "alternator_trio._core.retry"
 _REQUEST = "alternator_trio._request"
+_AUTHENTICATION = "alternator_trio._authentication"
 _ROUTER = "alternator_trio._router"
 _POOLS = "alternator_trio._transport.pools"
 _NATIVE = "alternator_trio._transport.native"
@@ -312,5 +313,21 @@ PLANTED = (
         old="                if patience.cancel_called:\n",
         new="                if patience.cancelled_caught:\n",
         tests="tests/actors/test_discovery_scopes.py",
+    ),
+    Bug(
+        name="skew-sign",
+        what="a wrong clock is corrected the wrong way",
+        module=_AUTHENTICATION,
+        old="        skew = there - here\n",
+        new="        skew = here - there\n",
+        tests="tests/client/test_clock_skew.py",
+    ),
+    Bug(
+        name="skew-kept",
+        what="a clock that is right again is corrected as before",
+        module=_AUTHENTICATION,
+        old="        if rounded == self._clock_of(node).skew:\n",
+        new="        if rounded in {0, self._clock_of(node).skew}:\n",
+        tests="tests/client/test_clock_skew.py",
     ),
 )
