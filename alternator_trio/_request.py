@@ -37,6 +37,7 @@ _SCHEMA_CHANGES: Final = frozenset(
 _AMBIGUOUS_CODES: Final = frozenset({"ResourceInUseException", "ResourceNotFoundException"})
 _AMBIGUOUS_TTL: Final = "TTL is already "  # enabled, or disabled
 _COMPRESSED: Final = b"\r\ncontent-encoding: "
+_MAX_EXAMINED: Final = 512 * 1024  # of body, whose values are looked at: 0.1 s in which no other task runs
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
@@ -185,7 +186,7 @@ class Request:
             now=now,
             compressed=self._is_compressed,
             hidden=None if self.credentials is None else self.credentials.session_token,
-            parameters=self.parameters,
+            parameters=self.parameters if len(self.body) <= _MAX_EXAMINED else None,
         )
 
     def fail(self, node: Node, error: AlternatorError, now: float) -> Situation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -65,3 +66,9 @@ def test_a_hook_may_be_the_objects_own():
     instrument = type("Recorder", (Instrument,), {"on_scope_changed": method})()
     instrument.scope_changed = print
     assert AlternatorConfig(seeds=["http://10.0.0.1:8000"], instruments=[instrument]).instruments == (instrument,)
+
+
+def test_a_mock_that_has_the_hooks_is_taken():
+    """Of a specified mock Python says that its methods are async; they are called synchronously all the same."""
+    mock = create_autospec(Instrument, instance=True)
+    assert AlternatorConfig(seeds=["http://10.0.0.1:8000"], instruments=[mock]).instruments == (mock,)

@@ -35,7 +35,7 @@ from typing import ClassVar, Final, NamedTuple, Self, TypeAlias
 from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
 from alternator_trio._core.held_credentials import HeldCredentials
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._supervision import Message, Reply
+from alternator_trio._supervision import Message, Reply, joined
 from alternator_trio.credentials import Credentials, CredentialsProvider
 from alternator_trio.errors import AlternatorError, CredentialsError, DiscoveryError
 from alternator_trio.nodes import Node
@@ -99,7 +99,7 @@ class NodesDiscovered(Message):
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
         latest = {answer.position: answer for answer in (*self.answers, *newer.answers)}
-        return dataclasses.replace(newer, answers=tuple(latest.values()), replies=self.replies + newer.replies)
+        return dataclasses.replace(newer, answers=tuple(latest.values()), replies=joined(self.replies, newer.replies))
 
     def abandon(self, error: Exception) -> None:
         _fail_all(self.replies, error, DiscoveryError)
@@ -203,7 +203,8 @@ class RefreshWanted(Message):
     spacing: float = 0.0
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
-        return dataclasses.replace(self, replies=self.replies + newer.replies, spacing=min(self.spacing, newer.spacing))
+        replies = joined(self.replies, newer.replies)
+        return dataclasses.replace(self, replies=replies, spacing=min(self.spacing, newer.spacing))
 
     def abandon(self, error: Exception) -> None:
         _fail_all(self.replies, error, DiscoveryError)
@@ -236,7 +237,7 @@ class KeyWanted(Message):
         return self.table
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
-        return dataclasses.replace(self, replies=self.replies + newer.replies)
+        return dataclasses.replace(self, replies=joined(self.replies, newer.replies))
 
     def abandon(self, error: Exception) -> None:
         _fail_all(self.replies, error, AlternatorError)
@@ -293,7 +294,7 @@ class CredentialsWanted(Message):
         return self.provider
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
-        return dataclasses.replace(self, replies=self.replies + newer.replies)
+        return dataclasses.replace(self, replies=joined(self.replies, newer.replies))
 
     def abandon(self, error: Exception) -> None:
         _fail_all(self.replies, error, CredentialsError)
@@ -313,7 +314,7 @@ class CredentialsRefused(Message):
         return self.provider, self.credentials
 
     def merged_with(self, newer: Self) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # see Message
-        return dataclasses.replace(self, replies=self.replies + newer.replies)
+        return dataclasses.replace(self, replies=joined(self.replies, newer.replies))
 
     def abandon(self, error: Exception) -> None:
         _fail_all(self.replies, error, CredentialsError)

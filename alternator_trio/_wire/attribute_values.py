@@ -1,7 +1,8 @@
 """What is wrong with the attribute values of a request, for the error of a server that refused it.
 
 Rules: it is looked for only then, so that a request that is right pays nothing; what it says names the place and the
-type of a value, never the value itself. Values that become text on the way, such as enums and UUIDs, are left alone.
+type of a value, never the value itself. Values that become text on the way, such as enums and UUIDs, are left alone,
+and so are the legacy parameters, which expressions have replaced.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ __all__ = ["misshapen_value"]
 _Members: TypeAlias = Mapping[str, object]
 
 _OF_ATTRIBUTES: Final = frozenset({"Item", "Key", "ExpressionAttributeValues", "ExclusiveStartKey"})
+_LEGACY: Final = frozenset({"AttributeUpdates", "Expected", "KeyConditions", "QueryFilter", "ScanFilter"})
 _BINARY: Final = (bytes, bytearray, memoryview)
 _PLAIN: Final = (str, int, float, type(None), Mapping, list, tuple, *_BINARY)
 _BARE: Final[Mapping[type, str]] = {  # what stands for a Python value on the wire
@@ -55,7 +57,7 @@ def _mistakes_in(members: _Members, path: str) -> Iterator[str]:
         elif name == "RequestItems" and isinstance(member, Mapping):
             for table, asked in cast("_Members", member).items():  # a table may be called Item or Keys
                 yield from _mistakes_below(asked, f"{place}.{table}")
-        else:
+        elif name not in _LEGACY:  # in these an attribute may be called so
             yield from _mistakes_below(member, place)
 
 

@@ -32,7 +32,7 @@ def kept():
 
 @pytest.mark.parametrize("what", ASKS)
 def test_callers_that_left_are_forgotten(what):
-    """While a provider, a lookup or a refresh hangs, callers come and go: at most the last of them are remembered."""
+    """While a provider, a lookup or a refresh hangs callers come and go: at most twice as many as wait are kept."""
 
     async def main():
         async with ScriptedNodes(2) as nodes:
@@ -51,4 +51,4 @@ def test_callers_that_left_are_forgotten(what):
                             nursery.start_soon(give_up)
                 return kept() - before
 
-    assert simulate(main) <= CALLERS
+    assert simulate(main) <= 2 * CALLERS

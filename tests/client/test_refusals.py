@@ -89,3 +89,10 @@ async def test_a_misshapen_value_is_named(client):
     said = caught.value.response["Error"]["Message"]
     assert caught.value.message.startswith(f"{said}; ")
     assert "born" not in said
+
+
+async def test_a_large_request_is_not_looked_through(client):
+    """All other tasks would wait for as long as that takes; what the server says is the whole error."""
+    with pytest.raises(ValidationException) as caught:
+        await client.put_item(TableName="users", Item={"id": {"S": "a" * 512 * 1024}, "born": {"N": 1815}})
+    assert caught.value.message == caught.value.response["Error"]["Message"]

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from alternator_trio._supervision import Inbox, Message, Reply, ask
+from alternator_trio._supervision import Inbox, Message, Reply, ask, joined
 
 CALLER = contextvars.ContextVar("CALLER", default="nobody")
 
@@ -20,6 +20,22 @@ class Question(Message):
 
     def abandon(self, error: Exception) -> None:
         self.reply.fail(error)
+
+
+class Watched(Reply[str]):
+    """A reply that counts how often it is looked at; whoever waits for one stays."""
+
+    __slots__ = ()
+    looks = 0
+
+    @property
+    def is_left(self) -> bool:
+        Watched.looks += 1
+        return False
+
+    @is_left.setter
+    def is_left(self, value: bool) -> None:
+        """Nobody leaves."""
 
 
 async def answer_one(inbox: Inbox[Question]) -> None:
@@ -123,3 +139,12 @@ async def test_closing_the_inbox_ends_a_wait() -> None:
             nursery.start_soon(ask, inbox, Question)
             await trio.testing.wait_all_tasks_blocked()
             inbox.close(RuntimeError("gone"))
+
+
+def test_a_crowd_that_waits_is_not_looked_at_for_each_who_joins(monkeypatch) -> None:
+    """A thousand join one after another: about as many looks are enough."""
+    monkeypatch.setattr(Watched, "looks", 0)
+    waiting: tuple[Reply[str], ...] = ()
+    for _ in range(1000):
+        waiting = joined(waiting, (Watched(),))
+    assert (len(waiting), Watched.looks) == (1000, sum(2**power for power in range(10)))

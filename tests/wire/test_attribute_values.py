@@ -43,6 +43,9 @@ def of(value):
         {"RequestItems": {"Item": [{"PutRequest": {"Item": ITEM}}], "Keys": [{"DeleteRequest": {"Key": ITEM}}]}},
         {"Item": {"id": {"S": uuid.UUID(int=7)}, "colour": {"S": Colour.RED}}},
         {"ExpressionAttributeNames": {"#Item": "Item"}, "KeySchema": [{"AttributeName": "Key", "KeyType": "HASH"}]},
+        {"Expected": {"Key": {"Exists": False}}, "AttributeUpdates": {"Item": {"Action": "PUT", "Value": {"S": "a"}}}},
+        {"KeyConditions": {"Key": {"AttributeValueList": [{"S": "a"}], "ComparisonOperator": "EQ"}}},
+        {"ScanFilter": {"a": {"AttributeValueList": [{"M": {"Item": {"S": "a"}}}], "ComparisonOperator": "EQ"}}},
     ],
 )
 def test_values_that_are_well(parameters):
