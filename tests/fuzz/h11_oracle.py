@@ -105,6 +105,14 @@ ONLY_OURS: Final = (
         lambda head, _: re.search(rb"HTTP/\d\.\d \d{3} ?[^\r\n]*" + CONTROL, head),
     ),
     Difference(
+        "a length, or a coding, among the fields behind the last chunk: those fields are passed over",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding: x\r\n\r\n",
+        lambda head, body: (
+            _fields(head, b"transfer-encoding")
+            and re.search(rb"(?i)(?:^|\n)0+[^\n]*\n(?:[^\n]+\n)*(?:transfer-encoding|content-length)[ \t]*:", body)
+        ),
+    ),
+    Difference(
         "a 204 or 304 with a length that is none: it has no body, whatever it says",
         b"HTTP/1.1 304 X\r\nTransfer-Encoding: x\r\n\r\n",
         lambda head, _: re.search(rb"HTTP/\d\.\d (?:204|304)", head),
