@@ -43,6 +43,7 @@ class TlsWire:
     """
 
     __slots__ = (
+        "_failure",
         "_has_ended",
         "_has_news",
         "_incoming",
@@ -72,6 +73,7 @@ class TlsWire:
         self._keep = keep
         self._has_news = poll_of(sock)
         self._has_ended = False
+        self._failure: ssl.SSLError | None = None  # found behind what was read last, and not told yet
         self._was_read = False
         self._is_sending = False
         self._is_unjudged = False
@@ -118,7 +120,8 @@ class TlsWire:
 
     async def receive(self) -> bytes:
         """The next bytes; empty at the end of the stream. Always a checkpoint."""
-        if self._incoming.pending and not self._was_read:  # came together with the end of the handshake
+        if self._has_ended or (self._incoming.pending and not self._was_read):
+            # The end came with what was read last, or the data with the end of the handshake: no more need come.
             await trio.lowlevel.checkpoint()
             data = self._decrypted()
         else:
@@ -152,6 +155,8 @@ class TlsWire:
     def _decrypted(self) -> bytes | None:
         """All that can be read of what has come; empty at the end of the stream; None when it is not enough yet."""
         try:
+            if self._failure is not None:
+                raise self._failure
             data = self._tls.read(_RECORD_BYTES)
         except ssl.SSLWantReadError:
             self._send_at_once()
@@ -185,8 +190,8 @@ class TlsWire:
                 self._has_ended = not record
         except ssl.SSLWantReadError:
             pass  # a part of a record
-        except ssl.SSLError:
-            self._has_ended = True  # which the next read finds as well
+        except ssl.SSLError as error:
+            self._has_ended, self._failure = True, error  # for the next read: what came before it is good
         return bytes(records)
 
     def _explained(self, error: OSError) -> OSError:

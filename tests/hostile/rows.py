@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import struct
 import zlib
 from collections.abc import Callable
 from typing import Final, Literal
 
-from tests.hostile.steps import Drip, Endless, Fin, Pause, Rst, Send, Silence, Step
+from tests.hostile.steps import Bare, Drip, Endless, Fin, Pause, Rst, Send, Silence, Step
 
 __all__ = ["DATA", "DISCOVERY", "ROWS", "TLS", "WHOLE", "Row", "row_named"]
 
@@ -38,6 +39,7 @@ class Row:
         greeting: What it plays on each connection before a request is read.
         kind: What is asked of it: GetItem, the same over TLS, ``/localnodes`` in the background of GetItem, all pages
             of a Query, or a batch write until it is done.
+        lists: The node lists that it answers with, by hosts, in turn; whoever runs the server takes the turns.
         handshake: Whether it speaks TLS where ``kind`` is ``"tls"``; else it plays the greeting on the bare connection.
         requires: Whether the client must fail, must have the item, or may do either.
         ours: The class of this client's error; "" where it succeeds.
@@ -52,6 +54,7 @@ class Row:
     answer: tuple[Step, ...] = ()
     greeting: tuple[Step, ...] = ()
     kind: Literal["data", "tls", "discovery", "pages", "batch"] = "data"
+    lists: tuple[tuple[str, ...], ...] = ()
     handshake: bool = True
     requires: Literal["error", "answer", "either"] = "error"
     ours: str = ""
@@ -59,6 +62,11 @@ class Row:
     reusable: bool = False
     slow: bool = False
     large: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where it listens: at the seed, and at whatever else it may list."""
+        return ("127.0.0.1", *itertools.chain.from_iterable(self.lists))
 
 
 def whole(body: bytes, *fields: bytes, status: bytes = b"200 OK") -> bytes:
@@ -127,7 +135,7 @@ _BODIES: Final = (
         answer=(Send(whole(ITEM.replace(b"}}}", b'}},"Count":NaN}'))),), reusable=True),
     Row(name="10^400", does="a number of 401 digits", requires="either", ours=_UNREADABLE, says="cannot be read",
         answer=(Send(whole(ITEM.replace(b"}}}", b'}},"Count":1' + b"0" * 400 + b"}"))),), reusable=True),
-    Row(name="duplicate keys", does="two members named Item", requires="either",
+    Row(name="duplicate keys", does="two members named Item, of which the last counts", requires="either",
         answer=(Send(whole(b'{"Item":{"id":{"S":"no"}},' + ITEM[1:])),), reusable=True),
     Row(name="wrong checksum", does="an x-amz-crc32 of another body", ours=_UNREADABLE, says="x-amz-crc32",
         answer=(Send(whole(ITEM, b"x-amz-crc32: 1")),), reusable=True),
@@ -239,6 +247,9 @@ _FLOODS: Final = (
 
 DATA: Final = (*_BODIES, *_FRAMES, *_ORDER, *_FLOODS)
 
+_RECORD: Final = b"\x17\x03\x03\x00\x40"  # the head of a record of 64 bytes
+_HALF_A_RECORD: Final = (Send(WHOLE[:-9]), Bare(_RECORD + b"\xff" * 20))
+
 TLS: Final = (
     Row(name="TLS: silence", does="no word after the ClientHello", kind="tls", handshake=False, ours="ConnectError",
         says="no connection within", greeting=(Silence(),), slow=True),
@@ -255,14 +266,21 @@ TLS: Final = (
         answer=(Send(OK + b"Content-Length: 100\r\n\r\n" + ITEM), Fin())),
     Row(name="TLS: cut before the last chunk", does="the same with chunks", kind="tls", ours=_LOST,
         answer=(Send(CHUNKED + chunk(ITEM)), Fin())),
+    Row(name="TLS: cut in a record", does="half a body, half a record, then TCP's end", kind="tls", ours=_LOST,
+        answer=(*_HALF_A_RECORD, Fin())),
+    Row(name="TLS: silence in a record", does="half a body, half a record, silence", kind="tls", ours=_TIMEOUT,
+        answer=(*_HALF_A_RECORD, Silence()), slow=True),
+    Row(name="TLS: noise in a record", does="half a body, then a record that nobody encrypted", kind="tls", ours=_LOST,
+        answer=(Send(WHOLE[:-9]), Bare(_RECORD + b"\xff" * 64), Silence())),
     Row(name="TLS: cut without length", does="a body that only the end delimits, and the end cut", kind="tls",
         ours=_PROTOCOL, answer=(Send(OK + b"\r\n" + ITEM), Fin())),
     Row(name="TLS: two answers", does="two answers to one request, in two records", kind="tls", requires="answer",
         answer=(Send(WHOLE), Send(whole(b'{"Item":{"id":{"S":"stray"}}}')))),
 )  # fmt: skip
 
-DISCOVERY: Final = tuple(
-    Row(name=f"/localnodes: {name}", does=does, answer=script, kind="discovery", requires="answer")
+_BAD_LISTS: Final = tuple(
+    Row(name=f"/localnodes: {name}", does=does, answer=script, kind="discovery", requires="answer",
+        slow=name == "silence", large=name in {"500 000 nodes", "endless", "gzip bomb"})
     for name, does, script in (
         ("malformed", '`["127.0.0.1"`', (Send(whole(_LISTED[:-1])),)),
         ("HTML", "200 with HTML", (Send(whole(b"<html>")),)),
@@ -282,6 +300,11 @@ DISCOVERY: Final = tuple(
         ("empty", "`[]`", (Send(whole(b"[]")),)),
     )
 )  # fmt: skip
+_FLAPPING: Final = Row(name="/localnodes: flapping", does="two lists of four nodes, in turn, 1.2 s each",
+    kind="discovery", requires="answer",
+    lists=tuple(tuple(f"127.0.0.{first + n}" for n in range(4)) for first in (2, 6)))  # fmt: skip
+
+DISCOVERY: Final = (*_BAD_LISTS, _FLAPPING)
 
 _FOR_EVER: Final = (
     Row(name="the same LastEvaluatedKey", does="each page says that this key was its last", kind="pages",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Final, NamedTuple
@@ -36,10 +38,11 @@ class SeenRequest(NamedTuple):
 class NodeOnSocket:
     """The server's end of a real connection, with or without TLS over it."""
 
-    def __init__(self, stream: trio.abc.Stream, sock: trio.socket.SocketType) -> None:
-        self._stream = stream
-        self._sock = sock
+    def __init__(self, bare: trio.SocketStream, tls: ssl.SSLContext | None = None) -> None:
+        stream = bare if tls is None else trio.SSLStream(bare, tls, server_side=True, https_compatible=True)
+        self._sock = bare.socket
         self.send = stream.send_all
+        self.send_bare = bare.send_all
         self.receive = stream.receive_some
 
     def close(self, *, reset: bool = False) -> None:
@@ -57,39 +60,48 @@ class HostileServer:
 
     Attributes:
         calm: Whether it has become a good server.
+        turn: The number of the turn, where there are turns.
         requests: What it received, in order.
         connects: Connections made so far.
-        open_connections: Those that neither side has closed.
+        open: Those that neither side has closed, by host.
         on_request: Called after each request has been put on record.
-        dialled: The endpoints that were asked for, where the tests make the connections.
+        dialled: The endpoints that were asked for, where the tests make the connections; the trap where it was sprung.
+        row: As given.
     """
 
     def __init__(self, row: Row, trap: str = "127.0.0.9:9") -> None:
         self.calm = False
+        self.turn = 0
         self.requests: list[SeenRequest] = []
-        self.connects = self.open_connections = 0
+        self.connects = 0
+        self.open: Counter[str] = Counter()
         self.on_request: Callable[[], object] = lambda: None
         self.dialled: set[str] = set()
-        self._row = row
+        self.row = row
         self._trap = trap.encode()
         self._playing = 0
         self._rest = trio.Event()
 
-    async def serve(self, end: End) -> None:
-        """Serve one connection until one side closes it."""
+    async def serve(self, end: End, host: str) -> None:
+        """Serve one connection, to this host, until one side closes it."""
         self.connects += 1
         number = self.connects
-        self.open_connections += 1
+        self.open[host] += 1
         with contextlib.suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            if self.calm or not self._row.greeting or await self._play(self._row.greeting, end):
+            if self.calm or not self.row.greeting or await self._play(self.row.greeting, end):
                 await self._converse(end, number)
-        self.open_connections -= 1
+        self.open[host] -= 1
         end.close()
 
     async def played(self) -> None:
         """Wait until no script is being played."""
         while self._playing:
             await self._rest.wait()
+
+    def left_open(self) -> int:
+        """Connections to nodes that the list in force does not have, of those that were listed once."""
+        gone = {*self.row.hosts[1:]} - {*self._listed()} if self.row.lists else set[str]()
+        return sum(self.open[host] for host in gone)
 
     def operations(self) -> list[SeenRequest]:
         """What was received but for discovery."""
@@ -123,11 +135,17 @@ class HostileServer:
 
     async def _answer(self, seen: SeenRequest, end: End) -> bool:
         is_list = seen.path.partition("?")[0] == "/localnodes"
-        is_victim = is_list if self._row.kind == "discovery" else bool(seen.operation) and not self.calm
+        is_victim = is_list if self.row.kind == "discovery" else bool(seen.operation) and not self.calm
         if is_victim:
-            return await self._play(self._row.answer, end)
+            return await self._play(self._script(), end)
         await end.send(whole(_good_answer(seen, is_list=is_list)))
         return True
+
+    def _script(self) -> tuple[Step, ...]:
+        return (Send(whole(json.dumps(self._listed()).encode())),) if self.row.lists else self.row.answer
+
+    def _listed(self) -> tuple[str, ...]:
+        return self.row.lists[self.turn % len(self.row.lists)]
 
     async def _play(self, script: tuple[Step, ...], end: End) -> bool:
         self._playing += 1

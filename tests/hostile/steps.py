@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias, assert_never
 
 import trio
 
-__all__ = ["Drip", "End", "Endless", "Fin", "Pause", "Rst", "Send", "Silence", "Step", "play"]
+__all__ = ["Bare", "Drip", "End", "Endless", "Fin", "Pause", "Rst", "Send", "Silence", "Step", "play"]
 
 _PIECE: Final = 64 * 1024
 
@@ -21,6 +21,8 @@ class End(Protocol):
     """The server's end of a connection."""
 
     async def send(self, data: bytes) -> None: ...
+
+    async def send_bare(self, data: bytes) -> None: ...
 
     async def receive(self) -> bytes: ...
 
@@ -31,6 +33,12 @@ class Send(NamedTuple):
     """These bytes, all at once."""
 
     data: bytes | Callable[[], bytes]
+
+
+class Bare(NamedTuple):
+    """These bytes, past TLS: nobody encrypted them."""
+
+    data: bytes
 
 
 class Drip(NamedTuple):
@@ -65,23 +73,13 @@ class Rst(NamedTuple):
     """The connection is reset."""
 
 
-Step: TypeAlias = Send | Drip | Endless | Pause | Silence | Fin | Rst
+Step: TypeAlias = Send | Bare | Drip | Endless | Pause | Silence | Fin | Rst
 
 
 async def play(script: Sequence[Step], end: End) -> bool:
     """Play a script; False when the connection is over."""
     for step in script:
         match step:
-            case Send(data=data):
-                await end.send(data if isinstance(data, bytes) else data())
-            case Drip(data=data, every=every):
-                for byte in data:
-                    await end.send(bytes([byte]))
-                    await trio.sleep(every)
-            case Endless():
-                await _repeat(step, end)
-            case Pause(seconds=seconds):
-                await trio.sleep(seconds)
             case Silence():
                 while await end.receive():
                     pass
@@ -90,8 +88,26 @@ async def play(script: Sequence[Step], end: End) -> bool:
                 end.close(reset=isinstance(step, Rst))
                 return False
             case _:
-                assert_never(step)
+                await _say(step, end)
     return True
+
+
+async def _say(step: Send | Bare | Drip | Endless | Pause, end: End) -> None:
+    match step:
+        case Send(data=data):
+            await end.send(data if isinstance(data, bytes) else data())
+        case Bare(data=data):
+            await end.send_bare(data)
+        case Drip(data=data, every=every):
+            for byte in data:
+                await end.send(bytes([byte]))
+                await trio.sleep(every)
+        case Endless():
+            await _repeat(step, end)
+        case Pause(seconds=seconds):
+            await trio.sleep(seconds)
+        case _:
+            assert_never(step)
 
 
 async def _repeat(step: Endless, end: End) -> None:

@@ -6,11 +6,12 @@ import pytest
 import trio
 
 from alternator_trio import AlternatorError
-from tests.hostile.conftest import open_in_memory
+from tests.hostile.conftest import Contexts, open_in_memory
 from tests.hostile.judging import ask, assert_next_is_right, assert_outcome
-from tests.hostile.rows import DATA, ROWS
+from tests.hostile.rows import DATA, ROWS, TLS, Row
 
 NODE = "http://127.0.0.1:8000"
+SECURED = "https://127.0.0.1:8000"
 ROWS_IN_MEMORY = [row for row in ROWS if row.kind not in {"tls", "discovery"}]
 UNREADABLE = [row for row in DATA if row.ours and row.ours not in {"?", "UnknownServiceError"}]
 named = pytest.mark.parametrize("row", ROWS_IN_MEMORY, ids=[row.name for row in ROWS_IN_MEMORY])
@@ -32,6 +33,19 @@ async def test_the_next_request_is_answered_right(autojump_clock, row):
     async with open_in_memory(row) as (client, server):
         await ask(client, row)
         await assert_next_is_right(client, row, server)
+
+
+@pytest.mark.parametrize("row", TLS, ids=[row.name for row in TLS])
+async def test_tls_that_stalls_or_breaks_off(autojump_clock, contexts: Contexts, row: Row):
+    """A handshake ends within the connect timeout, an answer within the attempt's, and a cut is never its end."""
+    async with open_in_memory(row, tls=contexts, connect_timeout=3.0, attempt_timeout=12.0) as (client, server):
+        began = trio.current_time()
+        outcome = await ask(client, row)
+        assert_outcome(row, outcome, SECURED)
+        waited = (12.0 if row.handshake else 3.0) if row.slow else 0.0
+        assert trio.current_time() - began == pytest.approx(waited)
+        if row.handshake:
+            await assert_next_is_right(client, row, server)
 
 
 @pytest.mark.parametrize("row", ROWS_IN_MEMORY[-2:], ids=[row.name for row in ROWS_IN_MEMORY[-2:]])

@@ -212,6 +212,30 @@ async def test_a_good_bye_that_comes_with_an_answer_ends_the_wire(behind):
         assert wire.peek() is Peek.ENDED
 
 
+async def test_what_is_wrong_behind_an_answer_is_the_next_word_about_it():
+    """A record that nobody encrypted, in the same packet: nothing more need come for it to be told."""
+    async with recorded() as (wire, tls, outgoing, server):
+        tls.write(b"answer")
+        server.sendall(outgoing.read() + b"\x17\x03\x03\x00\x40" + b"\xff" * 64)
+        await trio.lowlevel.wait_readable(wire._sock)
+        assert await wire.receive() == b"answer"
+        with trio.fail_after(5), trio.testing.assert_checkpoints(), pytest.raises(ssl.SSLError, match=r"(?i)mac"):
+            await wire.receive()
+
+
+async def test_a_good_bye_that_comes_with_an_answer_is_the_next_word_about_it():
+    """TCP's own end, which may never come, is not waited for."""
+    async with recorded() as (wire, tls, outgoing, server):
+        tls.write(b"answer")
+        with suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        server.sendall(outgoing.read())
+        await trio.lowlevel.wait_readable(wire._sock)
+        assert await wire.receive() == b"answer"
+        with trio.fail_after(5), trio.testing.assert_checkpoints():
+            assert await wire.receive() == b""
+
+
 async def test_much_is_sent_as_the_peer_reads():
     """Sixteen megabytes arrive whole."""
     async with connected() as (wire, peer):

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.hostile.rows import Row
 
 PATIENCE: Final = 10.0
+TURN: Final = 1.2  # seconds; within them every client asks for the list
 START: Final = 60.0  # seconds for an interpreter to import its client, on a machine under load
 WORKER: Final = Path(__file__).parent / "clients"
 
@@ -43,12 +44,14 @@ class Outcome:
         hung: Whether it had to be killed.
         trapped: Whether it went where a redirect sent it.
         reused: Whether the request after the hostile one came over a connection of before.
+        left_open: Connections to nodes that had left the list, at the end of the last turn.
     """
 
     reports: dict[str, Report] = dataclasses.field(default_factory=dict)
     hung: bool = False
     trapped: bool = False
     reused: bool = False
+    left_open: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,8 @@ class Client:
         async with trio.open_nursery() as nursery:
             trap = await _listen(nursery, partial(_spring, outcome))
             server = HostileServer(row, f"127.0.0.1:{trap}")
-            port = await _listen(nursery, partial(_serve, server, certificates, row))
+            port = await _listen(nursery, partial(_serve, server, certificates), row.hosts)
+            nursery.start_soon(_take_turns, server, outcome)
             control = await _listen(nursery, partial(_calm, server, outcome))
             task = {
                 "scheme": "https" if row.kind == "tls" else "http",
@@ -126,16 +130,25 @@ async def open_client(name: str, python: str) -> AsyncGenerator[Client]:
             await process.wait()
 
 
-async def _listen(nursery: trio.Nursery, serve: object) -> int:
-    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-    return listeners[0].socket.getsockname()[1]
+async def _listen(nursery: trio.Nursery, serve: object, hosts: Sequence[str] = ("127.0.0.1",)) -> int:
+    port = 0
+    for host in hosts:  # all at one port, as nodes are
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, port, host=host))
+        port = listeners[0].socket.getsockname()[1]
+    return port
 
 
-async def _serve(server: HostileServer, certificates: Certificates, row: Row, stream: trio.SocketStream) -> None:
-    secured: trio.abc.Stream = stream
-    if row.kind == "tls" and row.handshake:
-        secured = trio.SSLStream(stream, certificates.served, server_side=True, https_compatible=True)
-    await server.serve(NodeOnSocket(secured, stream.socket))
+async def _serve(server: HostileServer, certificates: Certificates, stream: trio.SocketStream) -> None:
+    is_secured = server.row.kind == "tls" and server.row.handshake
+    host = stream.socket.getsockname()[0]
+    await server.serve(NodeOnSocket(stream, certificates.served if is_secured else None), host)
+
+
+async def _take_turns(server: HostileServer, outcome: Outcome) -> None:
+    while True:
+        await trio.sleep(TURN)
+        outcome.left_open = server.left_open()
+        server.turn += 1
 
 
 async def _spring(outcome: Outcome, stream: trio.SocketStream) -> None:

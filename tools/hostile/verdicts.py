@@ -43,7 +43,7 @@ def judge(row: Row, client: str, outcome: Outcome) -> Verdict:
     seen = _seen(first)
     if faults:
         return Verdict(BAD, "; ".join([seen, *faults]) if seen else "; ".join(faults))
-    blemishes = [*_blemishes(client, first), *_reuse(row, outcome)]
+    blemishes = [*_blemishes(client, first), *_reuse(row, outcome), *_left_open(outcome)]
     return Verdict(FAIR if blemishes else GOOD, seen + "".join(blemishes))
 
 
@@ -58,23 +58,13 @@ def _faults_of_first(row: Row, first: Report) -> list[str]:
         faults.append("taken for an answer")
     if row.requires == "answer" and failed:
         faults.append("no answer")
-    if (
-        not failed
-        and row.requires != "error"
-        and row.kind in {"data", "tls"}
-        and row.name != "duplicate keys"
-        and first["got"] != "'hostile'"
-    ):
+    if not failed and row.requires != "error" and row.kind not in {"pages", "batch"} and first["got"] != "'hostile'":
         faults.append("a wrong answer")
     if first["seconds"] > MAX_SECONDS:
         faults.append(f"{first['seconds']:.0f} s")
     if first["mebibytes"] > MAX_MEBIBYTES:
         faults.append(f"{first['mebibytes']:.0f} MiB")
     return faults
-
-
-def _right(row: Row) -> set[str]:
-    return {"'hostile'", "'no'"} if row.name == "duplicate keys" else {"'hostile'"}
 
 
 def _faults_of_rest(row: Row, outcome: Outcome) -> list[str]:
@@ -91,7 +81,7 @@ def _faults_of_rest(row: Row, outcome: Outcome) -> list[str]:
     if outcome.trapped:
         faults.append("follows")
     nodes = outcome.reports.get("nodes", {})
-    if row.kind == "discovery" and set(nodes.get("nodes", ())) - {"127.0.0.1"}:
+    if row.kind == "discovery" and set(nodes.get("nodes", ())) - set(row.hosts):
         faults.append(f"{nodes['count']} nodes")
     return faults
 
@@ -104,3 +94,7 @@ def _blemishes(client: str, first: Report) -> list[str]:
 
 def _reuse(row: Row, outcome: Outcome) -> list[str]:
     return ["‡"] if outcome.reused and not row.reusable and row.kind in {"data", "tls"} else []
+
+
+def _left_open(outcome: Outcome) -> list[str]:
+    return ["§"] if outcome.left_open else []

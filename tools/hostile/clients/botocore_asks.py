@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from cell import key_in
+from cell import MOMENT, REPEATS, key_in
 
 
 def ask(client: object, kind: str, make_resource: object) -> object:
     if kind == "discovery":
-        for _ in range(3):
+        for _ in range(REPEATS):
             get(client, "hostile")
-            time.sleep(0.5)
+            time.sleep(MOMENT)
     if kind == "pages":
         pages = client.get_paginator("query").paginate(
             TableName="hostile", KeyConditionExpression="id = :i", ExpressionAttributeValues={":i": {"S": "hostile"}}

@@ -22,6 +22,10 @@ MEMORY = 3 * 2**30
 """Bytes of address space for a client's process."""
 MOMENT = 0.1
 """Seconds between the requests: for bytes that come late."""
+REPEATS = 30
+"""Requests, with a moment after each, while a node list is asked for in the background."""
+POLLS = 0.5
+"""Seconds from one node list to the next."""
 NO_ITEM = "no item"
 
 

@@ -10,7 +10,7 @@ import boto3
 from alternator import Config, Helper
 from alternator.config import TLS, NodeListPollingConfig, ResponseCompression, RetryConfig, TimeoutConfig
 from botocore_asks import ask, get
-from cell import MOMENT, SECONDS, Cell
+from cell import MOMENT, POLLS, SECONDS, Cell
 
 
 def drive(cell: Cell) -> None:
@@ -21,7 +21,7 @@ def drive(cell: Cell) -> None:
         tls=TLS(custom_ca_cert_paths=[Path(cell.ca)]),
         retries=RetryConfig(max_attempts=1),
         timeouts=TimeoutConfig(discovery_seconds=SECONDS, connect_seconds=SECONDS, read_seconds=SECONDS),
-        node_list_polling=NodeListPollingConfig(active_interval_ms=500),
+        node_list_polling=NodeListPollingConfig(active_interval_ms=int(POLLS * 1000)),
         response_compression=tuple(ResponseCompression),
     )
     # It asks for nodes before it is open: that counts.

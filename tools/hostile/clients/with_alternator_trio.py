@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 import trio
-from cell import MOMENT, SECONDS, Cell, key_in
+from cell import MOMENT, POLLS, REPEATS, SECONDS, Cell, key_in
 
 import alternator_trio
 from alternator_trio import RetryPolicy, open_alternator
@@ -25,6 +25,8 @@ async def _drive(cell: Cell) -> None:
         "discovery": cell.kind == "discovery",
         "node_health": None,
     }
+    if cell.kind == "discovery":
+        options["active_interval"] = POLLS
     if cell.scheme == "https":
         options["tls"] = ssl.create_default_context(cafile=cell.ca)
     async with open_alternator(cell.url, **options) as client:
@@ -40,9 +42,9 @@ async def _drive(cell: Cell) -> None:
 
 async def _ask(client: alternator_trio.Client, kind: str) -> object:
     if kind == "discovery":
-        for _ in range(3):
+        for _ in range(REPEATS):
             await _get(client, "hostile")
-            await trio.sleep(0.5)
+            await trio.sleep(MOMENT)
     if kind == "pages":
         page = await client.query(
             TableName="hostile", KeyConditionExpression="id = :i", ExpressionAttributeValues={":i": {"S": "hostile"}}
