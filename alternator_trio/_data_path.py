@@ -126,10 +126,18 @@ class DataPath:
                 return await self._run(request)
             request.interrupt()
             raise OperationTimeoutError(f"not done within {seconds:g} s") from request.last_error
+        except trio.Cancelled:
+            if request is not None:
+                request.interrupt()
+                if request.unknown_outcome:
+                    self._router.schema_changed(request)
+            raise
         except AlternatorError as error:
             self.failed += 1
             if request is not None:
                 request.complete(error)
+                if error.may_have_happened:  # also where nothing but operation_timeout ended it
+                    self._router.schema_changed(request)
             else:  # its parameters cannot be written, or its name is none
                 error.operation = operation if operation.isalnum() else None
             raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 import trio.testing
 
-from alternator_trio import AlternatorError, ClientClosedError
+from alternator_trio import AlternatorError, ClientClosedError, OperationTimeoutError
 from alternator_trio.testing import Hang
 from tests.scripted_nodes import Late, answer_json
 
@@ -137,3 +139,28 @@ async def test_who_waits_when_the_block_ends_is_told(autojump_clock, nodes):
             nursery.start_soon(ask, client)
             await trio.sleep(0.2)
     assert trio.current_time() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("ended_by", ["its caller", "operation_timeout"])
+async def test_a_change_that_was_cut_off_may_have_happened(autojump_clock, nodes, ended_by):
+    """The table may have another key by now: its name is looked up again."""
+    for node in nodes:
+        node.fail_next(Hang(), operation="DeleteTable")
+    async with nodes.open_client() as client:
+        await client.partition_key("users")
+        with trio.move_on_after(1), contextlib.suppress(OperationTimeoutError):
+            timeout = 0.5 if ended_by == "operation_timeout" else None
+            await client.with_options(operation_timeout=timeout).delete_table(TableName="users")
+        await client.partition_key("users")
+    assert lookups(nodes) == 2
+
+
+async def test_a_change_that_was_never_sent_has_not_happened(autojump_clock, nodes):
+    """Its caller gives it up before it begins: the name stays."""
+    async with nodes.open_client() as client:
+        await client.partition_key("users")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.delete_table(TableName="users")
+        await client.partition_key("users")
+    assert lookups(nodes) == 1

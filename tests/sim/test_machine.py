@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.sim.stage import CONFIGURATIONS, FAULTS, KEYS, KINDS, VIEWS, WEATHERS, Step, play
+from alternator_trio import Client
+from tests.sim.asking import KEYS, KINDS, SCRATCH, VIEWS
+from tests.sim.stage import CONFIGURATIONS, FAULTS, WEATHERS, Step, play
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 NODES = st.integers(0, 4)
@@ -21,7 +23,11 @@ NODE_CHANGES = ["cut_connections", "kill", "start", "stop", "pause", "resume", "
 RACKS = [("dc1", "rack1"), ("dc1", "rack2"), ("dc2", "rack1")]
 WRITES = ["put", "create", "update", "count", "delete", "batch"]
 READS = ["get", "query", "batch_get", "scan"]
-CONTROL = [kind for kind in KINDS if kind not in {*WRITES, *READS}]
+TABLES = [kind for kind in KINDS if KINDS[kind].table == SCRATCH]
+CHANGES = ["drop", "make"]
+CONTROL = ["call", "refresh", "partition_key", "unknown_key", "check_routing"]
+OTHERS = [kind for kind in KINDS if kind not in {*WRITES, *READS, *TABLES, *CONTROL}]
+PAUSES = st.sampled_from([0.003, 0.001, 0.05, 1.0])
 SECONDS = st.sampled_from([0.003, 0.001, 0.05, 0.3, 1.0, 4.0, 25.0, 301.0])
 
 
@@ -59,6 +65,37 @@ class Stories(RuleBasedStateMachine):
     def ask_at_once(self, kinds, key):
         for kind in kinds:
             self.then("ask", kind=kind, key=key, view="none")
+
+    @rule(kind=st.sampled_from(OTHERS))
+    def ask_what_no_store_has(self, kind):
+        self.then("ask", kind=kind, key="a", view="none")
+
+    @rule(
+        kinds=st.lists(st.sampled_from(TABLES), min_size=1, max_size=8),
+        key=st.sampled_from(KEYS),
+        view=st.sampled_from(list(VIEWS)),
+        pause=PAUSES,
+    )
+    def change_table(self, kinds, key, view, pause):
+        for kind in kinds:
+            self.then("ask", kind=kind, key=key, view=view)
+            self.then("sleep", seconds=pause)
+
+    @rule(
+        slow=NODES,
+        seconds=st.sampled_from([0.02, 1.0]),
+        kinds=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4),
+        view=st.sampled_from(list(VIEWS)),
+    )
+    def change_table_amid_lookup(self, slow, seconds, kinds, view):
+        """The one thing that random steps hardly ever do: changes overtake a lookup that a slow node answers."""
+        self.then("ask", kind="make", key="a", view="none")
+        self.then("delay", node=slow, seconds=seconds)
+        self.then("sleep", seconds=0.05)
+        self.then("look_around")
+        for kind in ["name", *kinds, "name"]:
+            self.then("ask", kind=kind, key="a", view=view)
+            self.then("sleep", seconds=0.015)
 
     @rule(which=st.lists(st.integers(0, 7), min_size=1, max_size=8))
     def cancel(self, which):
@@ -104,6 +141,21 @@ class Stories(RuleBasedStateMachine):
             case _:
                 self.then("reach", node=node, how=how)
 
+    @rule(node=NODES, other=NODES, how=st.sampled_from(["move", "swap"]))
+    def change_address(self, node, other, how):
+        if how == "move":
+            self.then("move", node=node)
+        else:
+            self.then("swap", one=node, other=other)
+
+    @rule(node=NODES, seconds=st.sampled_from([0.0, 0.02, 1.0]))
+    def delay(self, node, seconds):
+        self.then("delay", node=node, seconds=seconds)
+
+    @rule(node=st.none() | NODES, seconds=st.sampled_from([0.0, 1.0, -4000.0, 4000.0]))
+    def jump(self, node, seconds):
+        self.then("jump", node=node, seconds=seconds)
+
     @rule(node=NODES, fault=st.sampled_from(list(FAULTS)), times=st.integers(1, 3))
     def fail_next(self, node, fault, times):
         self.then("fail_next", node=node, fault=fault, times=times)
@@ -122,10 +174,19 @@ class Stories(RuleBasedStateMachine):
 
 TestStories = Stories.TestCase
 TestStories.settings = settings(
-    max_examples=EXAMPLES or 120,
+    max_examples=EXAMPLES or 80,
     stateful_step_count=40,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_all_that_a_client_can_do_is_in_the_machine():
+    """Every public name: whoever adds an operation, or a method, adds it to the stories."""
+    steps: list[Step] = []
+    for kind in KINDS:
+        steps += [("ask", {"kind": kind, "key": "a", "view": "packed"}), ("sleep", {"seconds": 0.1})]
+    used = play([*steps, ("look_around", {})])
+    assert used == {name for name in dir(Client) if not name.startswith("_")}

@@ -10,6 +10,7 @@ from alternator_trio import _request
 from alternator_trio._actors import key_resolver
 from alternator_trio._actors.key_resolver import Lookup
 from alternator_trio._core.pool import Capacity
+from alternator_trio._router import Router
 from alternator_trio._transport import native
 from alternator_trio._transport.connection import Connection
 from alternator_trio._transport.pools import Pools
@@ -46,6 +47,19 @@ def look_up_always(state, table, replies, now):
     return state, (key_resolver._Publish(), key_resolver._LookUp(table))
 
 
+finished = key_resolver._finished
+
+
+def believe_what_was_overtaken(state, message, now):
+    lookup = state.lookups[message.table]._replace(is_stale=False)
+    return finished(state._replace(lookups={**state.lookups, message.table: lookup}), message, now)
+
+
+def go_on_for_ever(state, message, now):
+    state, actions = finished(state, message, now)
+    return state._replace(lookups={**state.lookups, message.table: Lookup()}), actions
+
+
 seen_by_caller = native._as_seen_by_caller
 
 
@@ -76,11 +90,26 @@ CONTENDED = [
     ("cancel", {"which": [0, 1]}),
 ]
 REOPENED = [*[ask("put"), ask("count", "b")] * 3, sleep(0.003), ("reopen", {"configuration": "affine"})]
+NAMED = [ask("make"), sleep(0.05), ask("name"), sleep(0.05)]
+CUT_OFF = [*NAMED, *everywhere("hang afterwards"), ask("drop", view="short"), sleep(0.05), ask("name")]
+OVERTAKEN = [
+    ask("make"),
+    sleep(0.05),
+    ("delay", {"node": 1, "seconds": 1.0}),
+    ask("name"),
+    sleep(0.015),
+    ask("drop"),
+    sleep(4.0),
+    ask("name"),
+]
 
 PLANTED = {
     "a write that happened failed for certain": (native, "_as_seen_by_caller", call_it_harmless, RESET_WRITE),
     "a counter is repeated": (_request, "is_repeatable", lambda *_: True, RESET_COUNT),
     "two lookups of a table": (key_resolver, "_wanted", look_up_always, TWO_ASK),
+    "a lookup that was overtaken counts": (key_resolver, "_finished", believe_what_was_overtaken, OVERTAKEN),
+    "a lookup that has ended is held to be running": (key_resolver, "_finished", go_on_for_ever, NAMED),
+    "a change that was cut off is none": (Router, "schema_changed", lambda *_: None, CUT_OFF),
     "a connection is used again": (
         Connection,
         "is_reusable",
