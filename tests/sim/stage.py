@@ -80,6 +80,7 @@ WEATHERS: dict[str, FaultRates] = {
     "late": FaultRates(latency=LATENCY, late=0.3),
     "stale lists": FaultRates(latency=LATENCY, stale_list=0.5, refuse=0.2),
     "wrong lengths": FaultRates(latency=LATENCY, wrong_length=0.2),
+    "last answers": FaultRates(latency=LATENCY, last_answer=0.3),
     "narrow": FaultRates(latency=LATENCY, narrow=0.7, loss=0.1, split=0.3),
 }
 

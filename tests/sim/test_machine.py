@@ -7,6 +7,7 @@ each time, and is shortened as data. What fails prints the call of `play` that r
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from alternator_trio import Client
+from alternator_trio.testing import FaultRates
 from tests.sim.asking import KEYS, KINDS, SCRATCH, VIEWS
 from tests.sim.stage import CONFIGURATIONS, FAULTS, WEATHERS, Step, play
 
@@ -190,3 +192,10 @@ def test_all_that_a_client_can_do_is_in_the_machine():
         steps += [("ask", {"kind": kind, "key": "a", "view": "packed"}), ("sleep", {"seconds": 0.1})]
     used = play([*steps, ("look_around", {})])
     assert used == {name for name in dir(Client) if not name.startswith("_")}
+
+
+def test_all_that_goes_wrong_by_chance_is_in_the_machine():
+    """Every probability is in some weather; what has a rate per second is a rule of its own, and clocks jump."""
+    chances = {field.name for field in dataclasses.fields(FaultRates) if not field.name.endswith("_rate")}
+    tried = {name for name in chances for weather in WEATHERS.values() if getattr(weather, name)}
+    assert chances - tried == {"clock_skew"}
