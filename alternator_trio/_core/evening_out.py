@@ -1,8 +1,8 @@
 """Where the bound on all connections is reached: which node gives a slot to another, and when.
 
 Rules: a node gives one to a node that has at least two less: with a lesser difference the want would only be passed on,
-each request closing one connection to dial another. One at a time is soon enough for a node that came back, and not too
-much for one that is down.
+each request closing one connection to dial another. For the same reason a node that has none gets a spare one only once
+in a while. One at a time is soon enough for a node that came back, and not too much for one that is down.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alternator_trio.nodes import Node
 __all__ = ["EVEN_OUT_INTERVAL", "SPARE_AFTER", "EveningOut"]
 
 EVEN_OUT_INTERVAL: Final = 0.02  # seconds from one connection that is closed for another node's sake to the next
-SPARE_AFTER: Final = 1.0  # seconds idle after which a connection gives its slot to a node that has none
+SPARE_AFTER: Final = 1.0  # seconds idle until a connection gives its slot to a node that has none; then the next may
 
 
 class Idle(Protocol):
@@ -36,11 +36,11 @@ class EveningOut:
         capacity: The count of connections, and their bounds.
     """
 
-    __slots__ = ("_capacity", "_from")
+    __slots__ = ("_capacity", "_from", "_spare_from")
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
-        self._from = -math.inf
+        self._from = self._spare_from = -math.inf
 
     def giver(self, node: Node, idle: Mapping[Node, Sequence[Idle]], now: float) -> Node | None:
         """Which node's oldest idle connection gives its slot to ``node``, where only the total bound is in the way.
@@ -60,10 +60,13 @@ class EveningOut:
         richest = max(others, key=capacity.used_by, default=None)
         if richest is None or self._may_give(richest, node, now):
             return richest
-        if capacity.used_by(node):
+        if capacity.used_by(node) or now < self._spare_from:
             return None
         spare = min(others, key=lambda other: idle[other][0].idle_since)
-        return spare if now >= idle[spare][0].idle_since + SPARE_AFTER else None
+        if now < idle[spare][0].idle_since + SPARE_AFTER:
+            return None
+        self._spare_from = now + SPARE_AFTER
+        return spare
 
     def taker(self, node: Node, place: Place, now: float) -> Node | None:
         """To which node a connection to ``node`` gives its slot as it is handed on to who waits at ``place``.

@@ -21,7 +21,7 @@ CALM_SECONDS = 90.0
 CONVERGENCE_SECONDS = 120.0
 READS = 3
 WRITES = 5
-READING_SECONDS = 2.0  # more than the time for which a connection that nobody wants keeps others from a slot
+READING_SECONDS = 5.0  # connections that nobody wants give their slots one in a second, to nodes that have none
 QUOTA = 500
 REFRESH_SECONDS = 30.0
 

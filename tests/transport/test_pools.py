@@ -266,6 +266,21 @@ async def test_a_tight_total_bound_does_not_make_each_request_dial():
     assert len(world.wires) == 2
 
 
+async def test_requests_that_come_seldom_do_not_each_dial():
+    """Every idle slot is spare before its turn comes again: one is given up now and then, not one by each request."""
+    world = PoolWorld(total=2)
+    step = SPARE_AFTER / 2
+    for turn in range(30):
+        lease = world.pools.take(RING[turn % 3], turn * step) or world.pools.take(
+            next(node for node in RING if world.pools.could_take(node)), turn * step
+        )
+        assert lease is not None
+        if not lease.was_dialled:
+            await lease.dial(world.dial)
+        world.pools.give_back(lease, turn * step)
+    assert len(world.wires) <= 2 + 30 / 2
+
+
 async def test_a_node_that_has_two_less_gets_an_idle_slot_of_the_richest():
     """Connections even out, so that a node that was away gets its share again."""
     world = PoolWorld(total=4)

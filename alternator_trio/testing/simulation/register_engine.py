@@ -217,7 +217,7 @@ class RegisterEngine:
         elif operation == "UpdateItem":
             written, removed = expressions.apply(cast("str", request.get("UpdateExpression") or ""), before)
             if changed := {*written, *removed}.intersection(table.key_names):
-                raise ValidationError(f"{', '.join(changed)} is part of the key: it cannot be updated")
+                raise ValidationError(f"{', '.join(sorted(changed))} is part of the key: it cannot be updated")
             row.update(written, removed, stamp)
         else:
             row.delete(stamp)
