@@ -318,9 +318,10 @@ class _Stage:
         """What the network does with a node."""
         getattr(self._cluster, how)(self._node(node))
 
-    async def delay(self, node: int, seconds: float) -> None:
-        """It answers so much later."""
-        self._node(node).delay = seconds
+    async def delay(self, node: int | None, seconds: float) -> None:
+        """It answers so much later, or all do."""
+        for slow in self._cluster.nodes if node is None else (self._node(node),):
+            slow.delay = seconds
 
     async def jump(self, node: int | None, seconds: float) -> None:
         """A wall clock jumps: a node's, or the client's."""
