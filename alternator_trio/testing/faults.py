@@ -101,3 +101,4 @@ _LEAST_STATUS: Final = 100
 _GREATEST_STATUS: Final = 999
 
 Fault = Reset | Close | Hang | Shed | Truncate | Answer
+"""What a node can be told to commit."""
