@@ -1,9 +1,9 @@
 """Whether leases add up, and bounds hold, at moments when nothing moves.
 
-Rules: connections that the client counts are those that the network sees, and those being dialled; inboxes, pools and
-what is remembered of nodes stay within their bounds; no actor crashes but those that are made to. Whoever waits for a
-connection waits for want of one; none is kept idle to a node that has left; a node list, once there, is never empty;
-and when nothing is under way no connection is leased.
+Rules: connections that the client counts are those that the network sees, and those being dialled; pools stay within
+their bounds, and what is kept beside them within its own (`tests.sim.check_kept`); inboxes are read, and no actor
+crashes but those that are made to. Whoever waits for a connection waits for want of one; none is kept idle to a node
+that has left; a node list, once there, is never empty; and when nothing is under way no connection is leased.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import trio.testing
 
 from alternator_trio import Client
 from alternator_trio.testing import SimulatedCluster
+from tests.sim.check_kept import Kept, inboxes_of, living_tasks
 
-__all__ = ["BoundsWatch", "check_nothing_left", "living_tasks"]
+__all__ = ["BoundsWatch", "check_nothing_left"]
 
 ACTORS = ("NodeRegistry", "Dispatcher", "KeyResolver", "Discovery")
 QUOTA = 500
@@ -48,6 +49,7 @@ class BoundsWatch:
         self._cluster = cluster
         self._client = client
         self._name = name
+        self._kept = Kept(client)
 
     async def run(self, interval: float) -> None:
         """Look, until cancelled."""
@@ -72,8 +74,9 @@ class BoundsWatch:
         for node, count in seen.connections_by_node.items():
             if count > config.max_connections_per_node:
                 yield f"{name} has {count} connections to {node}"
-        for inbox in (runtime.registry_inbox, runtime.dispatcher_inbox, runtime.keys_inbox, runtime.discovery_inbox):
-            if inbox.statistics().pending and trio.current_time() > self.crashed_at + RESTARTED_AFTER:
+        all_run = trio.current_time() > self.crashed_at + RESTARTED_AFTER
+        for inbox in inboxes_of(self._client):
+            if inbox.statistics().pending and all_run:
                 yield f"{inbox.name} does not read"
         if seen.crashes > self.crashes:
             yield f"{seen.crashes} crash(es) of actors, {self.crashes} of them made"
@@ -83,6 +86,7 @@ class BoundsWatch:
             yield "the node list is empty"
         yield from self._idle_to_nobody()
         yield from self._wrong_line()
+        yield from self._kept.look(all_run=all_run)
 
     async def end(self) -> None:
         """Look whether all leases come back, when nobody asks for anything any more."""
@@ -114,13 +118,3 @@ def check_nothing_left(cluster: SimulatedCluster, name: str) -> Iterator[str]:
         yield f"{name} has left {len(cluster.network.open_ends[name])} connections"
     left = (task for task in living_tasks() if task.name.startswith(ACTORS))
     yield from (f"{name} has left the task {task.name}" for task in left)
-
-
-def living_tasks() -> list[trio.lowlevel.Task]:
-    """All tasks of the run."""
-    root = trio.lowlevel.current_root_task()
-    tasks = [] if root is None else [root]
-    for task in tasks:  # grows as it is read
-        for nursery in task.child_nurseries:
-            tasks += nursery.child_tasks
-    return tasks

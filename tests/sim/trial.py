@@ -20,6 +20,7 @@ from alternator_trio.testing.simulation.server import SERVER_TIMEOUT
 from tests.sim.check_bounds import BoundsWatch, check_nothing_left
 from tests.sim.check_convergence import check_healthy, converge
 from tests.sim.check_health import HealthWatch
+from tests.sim.check_kept import watched_actors
 from tests.sim.check_keys import Store, check_keys, check_present_key
 from tests.sim.check_plans import watched_plans
 from tests.sim.check_wire import WireWatch
@@ -81,7 +82,7 @@ def run_trial(seed: int, listen: Callable[[Event], object] | None = None) -> Tri
     if listen is not None:
         run.history.listeners.append(listen)
     world = _World(drawn, run)
-    with watched_plans() as plans:
+    with watched_plans() as plans, watched_actors():
         try:
             simulate(world.main, run=run, max_seconds=MAX_SECONDS, max_steps=MAX_STEPS)
         except SimulationStuckError as error:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from alternator_trio import Client
 from alternator_trio.testing import SimulatedCluster
-from tests.sim.check_bounds import BoundsWatch, living_tasks
+from tests.sim.check_bounds import BoundsWatch
+from tests.sim.check_kept import living_tasks
 
 __all__ = ["wrong_now"]
 
