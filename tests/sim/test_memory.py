@@ -2,7 +2,7 @@
 
 Rules: bounds that only a large cluster reaches are small here, so that what they bound is full after a few rounds. Only
 what the package itself has allocated counts, after a collection and at a quiet moment. What is filled and emptied in
-turns has its ebb in each half of the rounds that count: the two ebbs are compared. The nodes remember nothing, or
+turns has its flood in each half of the rounds that count: the two floods are compared. The nodes remember nothing, or
 memory that the package has freed would be found again in their hands.
 """
 
@@ -37,15 +37,15 @@ TOLERATED = 900.0
 EXPIRED = answer_json({"__type": "x#InvalidSignatureException", "message": "Signature expired: it is later"}, 400)
 FAULTS = (Reset(), Hang(), Truncate(), Close(), Answer(status=500))
 SMALL = {
-    "alternator_trio._actors.node_registry.MAX_HISTORY": 16,
-    "alternator_trio._actors.refresher.MAX_COMPLAINTS": 4,
-    "alternator_trio._core.discovery.MAX_CONTACTS": 4,
-    "alternator_trio._core.keys.MAX_TABLES": 4,
-    "alternator_trio._wire.http_head._MAX_REMEMBERED": 4,
-    "alternator_trio._wire.sigv4._MAX_KEPT": 4,
+    "alternator_trio._actors.node_registry.MAX_HISTORY": 1,
+    "alternator_trio._actors.refresher.MAX_COMPLAINTS": 1,
+    "alternator_trio._core.discovery.MAX_CONTACTS": 1,
+    "alternator_trio._core.keys.MAX_TABLES": 1,
+    "alternator_trio._wire.http_head._MAX_REMEMBERED": 1,
+    "alternator_trio._wire.sigv4._MAX_KEPT": 1,
 }
-MAY_GROW = 4000
-"""Bytes. A half has 72 new addresses, 120 cancellations and more than 400 attempts; up to 2 000 are Python's."""
+MAY_GROW = 5000
+"""Bytes. A half has 72 new addresses, 120 cancellations and more than 400 attempts; some 2 500 are Python's."""
 PACKAGE = str(Path(alternator_trio.__file__).parent)
 TESTING = str(Path(alternator_trio.testing.__file__).parent)
 
@@ -57,7 +57,7 @@ def test_what_a_client_keeps_does_not_grow(monkeypatch, caplog):
         monkeypatch.setattr(bound, value)
     with traced():
         sizes = simulate(_rounds, seed=1)
-    grown = min(sizes[ROUNDS:]) - min(sizes[:ROUNDS])
+    grown = max(sizes[ROUNDS:]) - max(sizes[:ROUNDS])
     assert grown < MAY_GROW, f"{grown} bytes more after {ROUNDS} rounds: {sizes}"
 
 
@@ -83,6 +83,7 @@ async def _rounds():
         "node_health": NodeHealth(active_failure=1),
         "max_connections": 6,
         "attempt_timeout": 0.5,
+        "idle_connection_lifetime": 5.0,
         "wall_clock": _time,
     }
     sizes = []
