@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import trio
 
-from alternator_trio._actors.messages import DispatcherMessage, RingChanged
+from alternator_trio._actors.messages import DispatcherMessage, KnownNodesChanged
 from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._supervision import Actor, Children, Inbox
 from alternator_trio._transport.pools import Pools
@@ -72,7 +72,7 @@ class Dispatcher(Actor[DispatcherState, DispatcherMessage, _Action]):
         del now
         # A wake-up may have been lost to a message that came at the same time: sweeping is cheap and idempotent.
         match message:
-            case RingChanged(live=live):
+            case KnownNodesChanged(live=live):
                 return state, (_Retire(live=live), _Sweep())
             case None:
                 return state, (_Sweep(),)

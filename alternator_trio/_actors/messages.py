@@ -7,7 +7,7 @@ Message                 from                                  to              me
 `DirectContact`         Discovery                             NodeRegistry    per node
 `ProbeSettled`          Discovery                             NodeRegistry    per node
 `AttemptSettled`        callers                               NodeRegistry    per node and generation
-`RingChanged`           NodeRegistry                          Dispatcher      the latest
+`KnownNodesChanged`     NodeRegistry                          Dispatcher      the latest
 `ProbeWanted`           NodeRegistry                          Discovery       per node
 `Activity`              callers                               Discovery       all into one
 `RefreshWanted`         callers                               Discovery       all into one; its replies are kept
@@ -54,6 +54,7 @@ __all__ = [
     "KeyNames",
     "KeyResolverMessage",
     "KeyWanted",
+    "KnownNodesChanged",
     "LookupFinished",
     "NodeRegistryMessage",
     "NodesDiscovered",
@@ -63,7 +64,6 @@ __all__ = [
     "ProviderCalled",
     "RefreshFinished",
     "RefreshWanted",
-    "RingChanged",
     "TableChanged",
 ]
 
@@ -180,8 +180,8 @@ class ProbeSettled(Message):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RingChanged(Message):
-    """Another node list is in force."""
+class KnownNodesChanged(Message):
+    """Another node list is in force, or one that is not has changed: connections to who is in none are closed."""
 
     live: LiveNodes
 
@@ -329,7 +329,7 @@ class ProviderCalled(Message):
 
 
 NodeRegistryMessage: TypeAlias = NodesDiscovered | DirectContact | AttemptSettled | ProbeSettled
-DispatcherMessage: TypeAlias = RingChanged
+DispatcherMessage: TypeAlias = KnownNodesChanged
 DiscoveryMessage: TypeAlias = Activity | RefreshWanted | RefreshFinished | ProbeWanted | ProbeFinished
 KeyResolverMessage: TypeAlias = KeyWanted | TableChanged | KeyDoubted | LookupFinished
 CredentialsMessage: TypeAlias = CredentialsWanted | CredentialsRefused | ProviderCalled

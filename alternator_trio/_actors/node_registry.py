@@ -17,12 +17,12 @@ from alternator_trio._actors.messages import (
     DirectContact,
     DiscoveryMessage,
     DispatcherMessage,
+    KnownNodesChanged,
     NodeRegistryMessage,
     NodesDiscovered,
     ProbeSettled,
     ProbeWanted,
     RefreshWanted,
-    RingChanged,
 )
 from alternator_trio._core.health import (
     NEW,
@@ -91,7 +91,7 @@ class _Publish(NamedTuple):
     live: LiveNodes
 
 
-class _TellRing(NamedTuple):
+class _TellNodes(NamedTuple):
     live: LiveNodes
 
 
@@ -112,7 +112,7 @@ class _Announce(NamedTuple):
     event: ScopeChanged | NodeStateChanged
 
 
-_Action: TypeAlias = _Publish | _TellRing | _Answer | _Probe | _Refresh | _Announce
+_Action: TypeAlias = _Publish | _TellNodes | _Answer | _Probe | _Refresh | _Announce
 
 
 def first_snapshot(
@@ -167,7 +167,7 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
 
     def recovered(self, state: NodeRegistryState, now: float) -> tuple[NodeRegistryState, Sequence[_Action]]:
         del now
-        return state, (_Publish(live=state.live), _TellRing(live=state.live))
+        return state, (_Publish(live=state.live), _TellNodes(live=state.live))
 
     def wake_at(self, state: NodeRegistryState) -> float:
         return state.probe_at
@@ -208,8 +208,8 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
         match action:
             case _Publish(live=live):
                 self._live.publish(live)
-            case _TellRing(live=live):
-                self._dispatcher.tell(RingChanged(live=live))
+            case _TellNodes(live=live):
+                self._dispatcher.tell(KnownNodesChanged(live=live))
             case _Answer(reply=reply, live=live):
                 reply.settle(live)
             case _Probe(wanted=wanted):
@@ -295,8 +295,8 @@ class NodeRegistry(Actor[NodeRegistryState, NodeRegistryMessage, _Action]):
             live = old
         else:
             actions.append(_Publish(live=live))
-        if live.ring != old.ring or scope_changed:
-            actions.append(_TellRing(live=live))
+        if live.ring != old.ring or live.known != old.known or scope_changed:
+            actions.append(_TellNodes(live=live))
         if scope_changed:
             actions.append(_Announce(event=self._scope_event(state.position, live)))
         actions += [_Announce(event=event) for event in _state_events(old, live, failed)]

@@ -8,9 +8,9 @@ import trio.testing
 from alternator_trio._actors.messages import (
     AttemptSettled,
     DirectContact,
+    KnownNodesChanged,
     NodesDiscovered,
     RefreshWanted,
-    RingChanged,
 )
 from alternator_trio._core.discovery import ScopeAnswer
 from alternator_trio._supervision import Reply
@@ -31,7 +31,7 @@ async def test_a_list_is_published_and_the_dispatcher_is_told(running):
     """Discovered nodes are the ring, sorted, from then on."""
     await running.settle(listed(C, B))
     assert (running.ring, running.live.value.discovered) == ((B, C), True)
-    assert await running.dispatcher.receive(until=0) == RingChanged(live=running.live.value)
+    assert await running.dispatcher.receive(until=0) == KnownNodesChanged(live=running.live.value)
 
 
 async def test_an_empty_list_replaces_nothing(running):
@@ -51,6 +51,19 @@ async def test_the_same_list_is_not_published_again(running):
     await running.settle(listed(C, B, C))
     assert running.live.value is before
     assert running.dispatcher.statistics().told == 1
+
+
+async def test_the_dispatcher_is_told_who_has_left_a_scope_that_is_not_in_force(nursery):
+    """Else connections to such a node would stay until nobody has used them for their idle lifetime."""
+    running = Setting(CHAIN)
+    nursery.start_soon(running.registry.run)
+    for wider in ((B, C), (B,)):
+        answers = (ScopeAnswer(position=0, nodes=(B,)), ScopeAnswer(position=1, nodes=wider))
+        await running.settle(NodesDiscovered(answers=answers, replies=()))
+    assert running.ring == (B,)
+    assert running.dispatcher.statistics().told == 2
+    told = await running.dispatcher.receive(until=0)
+    assert told.live.known == (B,)
 
 
 async def test_who_waits_is_answered_after_the_publication(running, nursery):
