@@ -107,7 +107,7 @@ def chaos(session: nox.Session) -> None:
 def simulate(session: nox.Session) -> None:
     """Run seeds of the simulation, or one of them again: `-- --seeds 1000 --jobs 2`, `-- --seed 7 --trace`.
 
-    `-- --planted --seeds 150` plants bugs, one at a time, and tells who notices.
+    `-- --planted --seeds 130` plants bugs, one at a time, and tells who notices.
     """
     session.install(".[local]", *_group("test"))
     session.run("python", "tools/simulate", *session.posargs)

@@ -1,5 +1,5 @@
 """Run the simulation over many seeds, or one seed again: ``python tools/simulate --seeds 1000 --jobs 2``, ``--seed N``;
-``--planted --seeds 150`` plants bugs one at a time, and looks for them with so many seeds each.
+``--planted --seeds 130`` plants bugs one at a time, and looks for them with so many seeds each.
 
 Each seed draws a cluster, its faults, a client's options and a load; checkers judge what came of it (see
 ``docs/simulation.md``). The exit status tells whether anything was against the rules.
