@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from alternator_trio import AlternatorError, Client, KeyRouteAffinity, RoutingScope
+from alternator_trio import AlternatorConfig, AlternatorError, Client, KeyRouteAffinity, RoutingScope
 from alternator_trio._core.health import NodeState, Standing
 from alternator_trio._core.query_plan import RoundRobinPlan, _Walk
 from alternator_trio._core.retry import RetryQuota
+from alternator_trio._request import Request
 from alternator_trio._router import Router
+from alternator_trio.nodes import Node
 from alternator_trio.testing import Answer, RegisterEngine, SimulatedCluster
 from alternator_trio.testing.simulation import simulate
 from tests.sim.check_convergence import _differences, check_healthy
@@ -20,6 +22,7 @@ from tests.sim.check_plans import watched_plans
 from tests.sim.model import Asked, Effect, wrong_reads, wrong_writes
 from tests.waiting import all_active
 
+SEED = Node("http", "10.0.0.1", 8000)
 ADA = {"id": {"S": "ada"}}
 AFFINE = {"key_route_affinity": KeyRouteAffinity.any_write(partition_keys={"plain": "id"})}
 
@@ -84,6 +87,19 @@ def test_a_plan_against_the_rules_is_found(monkeypatch, plan, planted, story, op
     with watched_plans() as wrong:
         with_client(story, **options)
     assert any(what in each for each in wrong)
+
+
+def test_an_attempt_that_is_sent_a_third_time_is_found():
+    """Refused for who signed it, or when, an attempt is sent to its node once more, and that is all."""
+    lease = SimpleNamespace(node=SEED)
+    with watched_plans() as wrong:
+        request = Request("GetItem", {}, AlternatorConfig(seeds=[str(SEED)]), b"", b"{}")
+        request.begin_attempt(lease)
+        request.take_back_attempt()
+        request.begin_attempt(lease)
+        assert wrong == []
+        request.take_back_attempt()
+    assert wrong == [f"GetItem is sent to {SEED.endpoint} a third time"]
 
 
 NODES = [SimpleNamespace(address="10.0.0.1", datacenter="dc1", rack="r1")]
