@@ -59,6 +59,13 @@ def test_many_at_once_are_as_many_in_a_row(health, history, transition, count):
     assert transition(standing, health, count) == one_by_one
 
 
+@pytest.mark.parametrize("transition", [after_traffic_failure, after_traffic_success])
+@pytest.mark.parametrize("before", [after_traffic_failure(active(HEALTH), HEALTH), after_traffic_success(NEW, HEALTH)])
+def test_a_row_of_none_changes_nothing(transition, before):
+    """A merged message may carry failures without successes, or the other way round."""
+    assert transition(before, HEALTH, 0) == before
+
+
 def test_a_row_of_any_length_costs_one_step():
     """A count comes from a message, and must not be worked off."""
     assert after_traffic_failure(NEW, HEALTH, count=10**12).failures == HEALTH.quarantine_failure

@@ -82,6 +82,7 @@ def test_an_answer_that_will_not_change_is_permanent(status, body):
         (500, b""),
         (503, b"<html>"),
         (301, b""),
+        (399, b""),
     ],
 )
 def test_an_answer_that_may_change_is_transient(status, body):

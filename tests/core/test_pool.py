@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,15 @@ def test_released_room_is_room_again():
         assert (capacity.used, capacity.used_by(node)) == (0, 0)
 
 
+def test_a_released_connection_leaves_the_others_counted():
+    """One of two is released: the other is still there."""
+    capacity = Capacity(per_node=2, total=9)
+    capacity.take(A)
+    capacity.take(A)
+    capacity.release(A)
+    assert capacity.used_by(A) == 1
+
+
 @pytest.mark.parametrize(
     ("place", "served"),
     [
@@ -72,6 +83,34 @@ def test_leaving_twice_is_harmless():
     line.leave(one)
     assert len(line) == 1
     assert line.first_for(A) is other
+
+
+def test_who_joins_hears_whether_somebody_with_the_same_wish_waits():
+    """Behind such a one there is nothing to be had at once; one that waits for something else is not in the way."""
+    line: WaitingLine[Place] = WaitingLine()
+    assert [line.join(Place(node, RING, ())) for node in (A, B, A)] == [True, True, False]
+
+
+def waiting(*deadlines: tuple[Node | None, float]) -> WaitingLine[Place]:
+    """A line of those who wait for a node, each until its deadline."""
+    line: WaitingLine[Place] = WaitingLine()
+    for node, deadline in deadlines:
+        place = Place(node, RING, ())
+        place.deadline = deadline
+        line.join(place)
+    return line
+
+
+def test_whose_deadline_has_come_is_overdue():
+    """At the deadline itself, too; whoever is behind with more time left is not, whatever the wish."""
+    line = waiting((A, 1.0), (B, 2.0), (A, 2.0), (A, 3.0), (None, 3.0))
+    assert sorted(place.deadline for place in line.overdue(2.0)) == [1.0, 2.0, 2.0]
+
+
+def test_the_next_deadline_is_the_earliest_of_all_wishes():
+    """Whose wish came first does not matter; nobody's is never."""
+    assert waiting((A, 2.0), (B, 1.0), (None, 3.0)).next_deadline == 1.0
+    assert waiting().next_deadline == math.inf
 
 
 NODES = st.sampled_from(RING)

@@ -177,6 +177,7 @@ def test_delays_spread():
         ("ResourceNotFoundException", 400, Failure.FINAL),
         ("HTTP404", 404, Failure.FINAL),
         ("PayloadTooLarge", 413, Failure.FINAL),
+        ("HTTP300", 300, Failure.FINAL),
         ("HTTP301", 301, Failure.FINAL),
     ],
 )
