@@ -102,3 +102,11 @@ def test_all_listed_nodes_are_known():
 def test_leaving_the_datacenter_is_seen(position, crosses):
     """Cluster scope leaves the preferred datacenter, its own rack and datacenter do not."""
     assert published({}, position=position).crosses_datacenters is crosses
+
+
+def test_who_prefers_the_whole_cluster_leaves_no_datacenter():
+    """A fallback from it to one datacenter crosses nothing: none was preferred."""
+    chain = RoutingScope.cluster().with_fallback(RoutingScope.datacenter("dc1")).chain
+    lists = [ScopeList(), ScopeList(nodes=(A,))]
+    live = snapshot(ring=(A,), chain=chain, position=1, lists=lists, discovered=True, standings={})
+    assert not live.crosses_datacenters
