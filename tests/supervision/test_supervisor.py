@@ -177,6 +177,22 @@ async def test_crashes_that_fill_the_period_after_quiet_times_give_up(autojump_c
     assert trio.current_time() == 34
 
 
+async def test_the_period_includes_both_its_ends(autojump_clock) -> None:
+    """Six crashes of which the last comes thirty seconds after the first are within thirty seconds."""
+    worker = Worker()
+
+    async def crash_every_six_seconds() -> None:
+        while True:
+            worker.order("crash")
+            await trio.sleep(6)
+
+    with pytest.RaisesGroup(IntensityExceededError), trio.move_on_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker.supervised, RestartLimited())
+            nursery.start_soon(crash_every_six_seconds)
+    assert trio.current_time() == 30
+
+
 async def test_state_survives_a_crash(autojump_clock, nursery) -> None:
     """The restarted actor goes on from what it knew."""
     worker = Worker()
