@@ -268,6 +268,12 @@ def test_an_entry_that_is_no_put_or_delete_has_no_vote(entry):
     assert route(ANY_WRITE, "BatchWriteItem", batch(users=[entry, put(ADA)]), NAMES) == Batch((ADAS_HASH,))
 
 
+@pytest.mark.parametrize("entry", [{}, {**put(ADA), **delete(ADA)}, {"PutRequest": {}}, "PutRequest"])
+def test_a_table_without_a_put_or_delete_is_not_looked_up(entry):
+    """Whatever its key is, none of its entries would vote."""
+    assert isinstance(route(ANY_WRITE, "BatchWriteItem", batch(users=[entry]), {}), NotAffine)
+
+
 def test_an_entry_with_an_empty_other_kind_is_of_one_kind():
     """A member that is null is not there."""
     entry = {**put(ADA), "DeleteRequest": None}
