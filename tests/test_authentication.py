@@ -8,13 +8,13 @@ import httpx
 import pytest
 import trio
 
-from alternator_trio._actors.messages import CredentialsRefused
+from alternator_trio._actors.messages import CredentialsRefused, CredentialsWanted
 from alternator_trio._authentication import Authenticator
 from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.credentials import Credentials
-from alternator_trio.errors import ServiceError
+from alternator_trio.errors import CredentialsError, ServiceError
 from alternator_trio.instruments import ClockSkewCorrected, Instrument, Notifier
 from alternator_trio.nodes import Node
 from alternator_trio.tls import Tls
@@ -135,15 +135,37 @@ async def test_a_wrong_signature_says_nothing_of_clocks():
     assert refusal == (False, "The signature does not match")
 
 
-@pytest.fixture
-async def asked(nursery):
-    """A bench whose provider's keeper gives what is next in a list; nothing left to give is a failed test."""
+def test_a_request_without_credentials_is_not_signed():
+    """It may have header lines of its own all the same."""
+    bench = Bench()
+    request = bench.request()
+    request.credentials = None
+    assert bench.authenticator.sign(request, A) == b""
 
+
+def another_provider():
     async def provider():
         raise AssertionError
 
+    return provider
+
+
+async def test_one_provider_too_many_is_said():
+    """Where the keeper has no room for the question, the request fails with it, as one for credentials."""
     bench = Bench()
-    bench.config = AlternatorConfig(seeds=[A.endpoint], credentials=provider)
+    for _ in range(CredentialsWanted.limit):
+        bench.keeper.tell(CredentialsWanted(provider=another_provider()))
+    request = bench.request()
+    request.provider = another_provider()
+    with pytest.raises(CredentialsError, match="too many providers at once"):
+        await bench.authenticator.obtain(request)
+
+
+@pytest.fixture
+async def asked(nursery):
+    """A bench whose provider's keeper gives what is next in a list; nothing left to give is a failed test."""
+    bench = Bench()
+    bench.config = AlternatorConfig(seeds=[A.endpoint], credentials=another_provider())
     bench.given = []
 
     async def keep():
