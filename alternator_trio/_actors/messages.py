@@ -35,7 +35,7 @@ from typing import ClassVar, Final, NamedTuple, Self, TypeAlias
 from alternator_trio._core.discovery import RefreshResult, ScopeAnswer
 from alternator_trio._core.held_credentials import HeldCredentials
 from alternator_trio._core.live_nodes import LiveNodes
-from alternator_trio._supervision import Message, Reply, joined
+from alternator_trio._supervision import Message, MessageDroppedError, Reply, joined
 from alternator_trio.credentials import Credentials, CredentialsProvider
 from alternator_trio.errors import AlternatorError, CredentialsError, DiscoveryError
 from alternator_trio.nodes import Node
@@ -80,9 +80,9 @@ def _fail_all(
     error: Exception,
     kind: type[AlternatorError],
 ) -> None:
-    """Tell those who wait; what is no error of ours, a crash, becomes the cause of one."""
-    if isinstance(error, AlternatorError):
-        told = error
+    """Tell those who wait: a crash as the cause of an error of ours, a full inbox as it is, for who asks to word it."""
+    if isinstance(error, (AlternatorError, MessageDroppedError)):
+        told: Exception = error
     else:
         told = kind(f"it was lost in a crash: {error!r}")
         told.__cause__ = error

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from alternator_trio import AlternatorError, ClientClosedError, OperationTimeoutError
+from alternator_trio._actors.messages import KeyWanted
 from alternator_trio.testing import Hang
 from tests.scripted_nodes import Late, answer_json
 
@@ -89,6 +90,14 @@ async def test_all_who_wait_are_told_of_a_failure(autojump_clock, nodes):
             nursery.start_soon(ask)
     assert [error.code for error in errors] == ["ResourceNotFoundException"] * 5
     assert len({id(error) for error in errors}) == 5
+
+
+async def test_one_table_too_many_is_said(autojump_clock, nodes, monkeypatch):
+    """Where the resolver has no room for the question, who asks is told so."""
+    monkeypatch.setattr(KeyWanted, "limit", 0)
+    async with nodes.open_client() as client:
+        with pytest.raises(AlternatorError, match="the key of 'users' is not looked up: too many tables at once"):
+            await client.partition_key("users")
 
 
 async def test_a_restart_looks_up_again_for_who_waits(autojump_clock, nodes, crash):
