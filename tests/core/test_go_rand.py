@@ -80,6 +80,15 @@ def test_a_rejected_number_is_drawn_again():
     assert following not in {drawn.int63() for _ in range(101)}
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_number_at_the_bound_is_drawn_again(seed):
+    """One that equals a bound above 2^30 is just too large; with the next bound it is the largest there is."""
+    drawn = GoRand(seed).int31()
+    bound = max(drawn, 2**30 + 1)
+    assert GoRand(seed).intn(bound) == first_intn(seed, bound) == Eager(seed).intn(bound)
+    assert GoRand(seed).intn(bound + 1) == first_intn(seed, bound + 1) == Eager(seed).intn(bound + 1)
+
+
 def test_int31_is_the_upper_half_of_int63():
     """They take one step each."""
     assert GoRand(5).int31() == GoRand(5).int63() >> 32

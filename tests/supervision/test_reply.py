@@ -141,6 +141,15 @@ async def test_closing_the_inbox_ends_a_wait() -> None:
             inbox.close(RuntimeError("gone"))
 
 
+async def test_who_has_left_is_not_kept() -> None:
+    """A cancelled wait ends the reply's place among those who wait; those who are yet to wait keep theirs."""
+    stays, leaves = Reply[str](), Reply[str]()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await leaves.wait()
+    assert joined((leaves,), (stays,)) == (stays,)
+
+
 def test_a_crowd_that_waits_is_not_looked_at_for_each_who_joins(monkeypatch) -> None:
     """A thousand join one after another: about as many looks are enough."""
     monkeypatch.setattr(Watched, "looks", 0)
