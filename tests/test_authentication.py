@@ -10,6 +10,7 @@ import trio
 
 from alternator_trio._actors.messages import CredentialsRefused, CredentialsWanted
 from alternator_trio._authentication import Authenticator
+from alternator_trio._core.held_credentials import HeldCredentials
 from alternator_trio._request import Request
 from alternator_trio._supervision import Inbox, Published
 from alternator_trio.config import AlternatorConfig
@@ -34,10 +35,11 @@ class Bench(Instrument):
         self.config = AlternatorConfig(seeds=[A.endpoint], credentials=ROLE, **options)
         self.here = here
         self.keeper = Inbox("keeper")
+        self.held = Published({})
         self.events = []
         self.authenticator = Authenticator(
             self.config,
-            held=Published({}),
+            held=self.held,
             keeper=self.keeper,
             notifier=Notifier([self]),
             wall_clock=lambda: self.here,
@@ -161,6 +163,21 @@ async def test_one_provider_too_many_is_said():
         await bench.authenticator.obtain(request)
 
 
+@pytest.mark.parametrize(
+    ("now", "is_supplied", "is_asked"),
+    [(9.9, True, False), (10.0, True, True), (19.9, True, True), (20.0, False, False)],
+)
+def test_what_is_held_is_used_until_its_end(now, is_supplied, is_asked):
+    """Others are asked for ahead of it, and nobody waits for them."""
+    bench, provider = Bench(), another_provider()
+    bench.held.publish({provider: HeldCredentials(OTHER, ask_at=10.0, usable_until=20.0)})
+    request = bench.request()
+    request.provider, request.credentials = provider, None
+    assert bench.authenticator.supplies(request, now) is is_supplied
+    assert request.credentials == (OTHER if is_supplied else None)
+    assert bench.keeper.statistics().pending == is_asked
+
+
 @pytest.fixture
 async def asked(nursery):
     """A bench whose provider's keeper gives what is next in a list; nothing left to give is a failed test."""
@@ -196,3 +213,13 @@ async def test_a_request_asks_its_provider_again_once(asked):
     with trio.fail_after(5):
         again = [(await asked.refused(A, request, code="ExpiredTokenException"))[0] for _ in range(2)]
     assert (again, request.credentials) == ([True, False], OTHER)
+
+
+async def test_what_a_provider_gives_anew_is_new_to_the_shards(asked):
+    """An attempt is then sent again for that as well; all of these are one attempt."""
+    asked.given = [OTHER]
+    request, again = refused_request(asked), []
+    for _ in range(4):
+        asked.authenticator.sign(request, A)
+        again.append((await asked.refused(A, request, code="UnrecognizedClientException"))[0])
+    assert (again, request.attempts) == ([True, True, True, False], 1)

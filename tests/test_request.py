@@ -120,6 +120,22 @@ def test_what_is_cut_off_may_take_effect(operation, lease, unknown):
     assert cut_off.unknown_outcome is unknown
 
 
+LOST = ConnectionLostError("reset", may_have_happened=True)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "unknown"),
+    [("PutItem", LOST, True), ("PutItem", ConnectError("refused"), False), ("GetItem", LOST, False)],
+    ids=["a write that was lost", "one that was not sent", "a read"],
+)
+def test_a_lost_write_may_take_effect(operation, error, unknown):
+    """Also later on, whatever comes of the attempts after it."""
+    failed = request(operation)
+    assert failed.fail(A, error, 0.0).unknown_outcome is unknown
+    failed.fail(A, ConnectError("refused"), 0.0)
+    assert failed.unknown_outcome is unknown
+
+
 REFUSED = ConnectError("refused")
 
 
@@ -146,7 +162,7 @@ def test_refused_connections_count_where_no_other_scope_takes_over(options, coun
 def test_only_the_refused_do_not_count():
     """A connection that was lost is an attempt, whatever was refused beside it."""
     put = request(**FALLING_BACK)
-    for error in (REFUSED, ConnectionLostError("reset", may_have_happened=True), REFUSED):
+    for error in (REFUSED, LOST, REFUSED):
         put.begin_attempt(Lease(A))
         situation = put.fail(A, error, 0.0)
     assert situation.attempts == 1
@@ -158,6 +174,7 @@ def test_only_the_refused_do_not_count():
         ("PutItem", service_error("ConditionalCheckFailedException"), True),
         ("PutItem", service_error("ResourceInUseException"), False),
         ("CreateTable", service_error("ResourceInUseException"), True),
+        ("UpdateTable", service_error("ResourceInUseException"), True),
         ("DeleteTable", service_error("ResourceNotFoundException"), True),
         ("UpdateTimeToLive", service_error("ValidationException", "TTL is already enabled"), True),
         ("UpdateTimeToLive", service_error("ValidationException"), False),

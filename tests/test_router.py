@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from typing import NamedTuple
 
 import pytest
 
@@ -15,6 +16,7 @@ from alternator_trio._core.live_nodes import LiveNodes
 from alternator_trio._request import Request
 from alternator_trio._router import Router
 from alternator_trio._supervision import Inbox, Published
+from alternator_trio._transport.connection import Ending
 from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import ConnectError, ConnectionLostError, ServiceError
 from alternator_trio.nodes import Node
@@ -65,6 +67,50 @@ async def test_an_answer_is_told_where_it_can_change_something(node, status, suc
     bench = Bench(live={"watched": frozenset({A}), "standings": {A: standing}})
     bench.router.answered(node, bench.live.value, status)
     assert await told(bench.registry) == [AttemptSettled(node=A, generation=7, successes=1)] * successes
+
+
+class Lease(NamedTuple):
+    """A connection as its exchange has left it."""
+
+    node: Node = A
+    status: int = 0
+    ending: Ending | None = None
+    was_stale: bool = False
+
+
+FAILED = AttemptSettled(node=A, generation=7, failures=1, reason="reset")
+ANSWERED = AttemptSettled(node=A, generation=7, successes=1)
+
+
+@pytest.mark.parametrize(
+    ("lease", "message"),
+    [
+        (Lease(), FAILED),
+        (Lease(ending=Ending.TIMED_OUT), FAILED),
+        (Lease(ending=Ending.TIMED_OUT, was_stale=True), FAILED),
+        (Lease(was_stale=True), None),
+        (Lease(ending=Ending.CLIENT_CLOSED), None),
+        (Lease(status=200), ANSWERED),
+        (Lease(status=500), None),
+    ],
+    ids=[
+        "no answer",
+        "timed out",
+        "reused and timed out",
+        "reused and stale",
+        "the client was closed",
+        "half an answer",
+        "500",
+    ],
+)
+async def test_an_attempt_without_a_whole_answer_is_told_of_by_its_end(lease, message):
+    """A failure of the node where it gave no head; by the head's status else; nothing of what was done here."""
+    standing = Standing(state=NodeState.QUARANTINED, generation=7)
+    bench = Bench(live={"watched": frozenset({A}), "standings": {A: standing}})
+    bench.router.failed(lease, bench.live.value, ConnectionLostError("reset"))
+    (settled,) = await told(bench.registry) or [None]
+    assert settled == message
+    assert settled is None or settled.reason == message.reason
 
 
 def service_error(code, status=400):
