@@ -94,14 +94,14 @@ class DataPath:
         self.failed = 0
 
     async def perform(
-        self, operation: str, parameters: Mapping[str, object], config: AlternatorConfig | None = None
+        self, operation: str, parameters: Mapping[str, object], config: AlternatorConfig
     ) -> dict[str, object]:
         """Carry out one operation.
 
         Args:
             operation: Its name.
             parameters: Wire-shaped; binary values may be bytes.
-            config: The choices that hold for this operation; None: the client's.
+            config: The choices that hold for this operation.
 
         Returns:
             The result, wire-shaped, with ``ResponseMetadata``.
@@ -111,8 +111,6 @@ class DataPath:
         """
         self._lifetime.check()
         self.begun += 1
-        if config is None:
-            config = self._config
         request = None
         try:
             body, coding = compress(encode_object(parameters), config.request_compression)

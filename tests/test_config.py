@@ -160,6 +160,29 @@ def test_a_scope_has_names(make: Callable[..., RoutingScope], names: list[object
         make(*names)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: build(region="eu west"), "^region: 'eu west' is no region's name"),
+        (lambda: build(region=None), "^region: None is no region's name"),
+        (lambda: RoutingScope(rack_name="r1"), "^routing_scope: rack 'r1' needs its datacenter"),
+        (lambda: NodeHealth(active_failure=0), "^node_health.active_failure: 0; it must be a whole number of at least"),
+        (lambda: NodeHealth(down_recovery=1.5), "^node_health.down_recovery: 1.5; it must be a whole number"),
+        (lambda: NodeHealth(quarantine_failure=True), "^node_health.quarantine_failure: True; it must be a whole"),
+        (lambda: NodeHealth(probe_concurrency=0), "^node_health.probe_concurrency: 0 is not within 1 to"),
+        (lambda: NodeHealth(probe_timeout=0), "^node_health.probe_timeout: 0 seconds; it must be positive"),
+        (lambda: KeyRouteAffinity("rmw"), "^key_route_affinity: 'rmw' is no mode"),
+        (lambda: KeyRouteAffinity.rmw(partition_keys=["id"]), "is no table of partition keys"),
+        (lambda: KeyRouteAffinity.rmw(partition_keys={"users": ""}), "'users': '' is no table with its partition key"),
+        (lambda: KeyRouteAffinity.rmw(partition_keys={7: "id"}), "7: 'id' is no table with its partition key"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_named(make: Callable[[], object], message: str) -> None:
+    """Where it is written, before there is a client."""
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
 def test_a_class_in_place_of_a_transport_is_named() -> None:
     """Its parentheses are missing."""
     with pytest.raises(ConfigurationError, match=r"^transport: the class HttpxTransport is neither"):
