@@ -228,6 +228,24 @@ async def test_the_error_names_every_candidate_and_why(autojump_clock):
     assert all(f"{url}: {reason}" in str(caught.value) for url, reason in reasons.items())
 
 
+async def test_that_there_is_no_node_list_is_logged_when_it_changes(autojump_clock, caplog):
+    """Three refreshes find nothing, two find a list: one warning that says why, and one line that it is over."""
+    caplog.set_level(logging.INFO, logger="alternator_trio")
+    async with ScriptedNodes(1) as nodes:
+        nodes[0].fail_next(Answer(status=503), times=3, operation="localnodes")
+        async with nodes.open_client() as client:
+            for _ in range(3):
+                with pytest.raises(DiscoveryError):
+                    await client.refresh()
+            for _ in range(2):
+                await client.refresh()
+    logged = [(record.levelname, record.message) for record in caplog.records if "node list" in record.message]
+    assert [level for level, _ in logged] == ["WARNING", "INFO"]
+    assert f"{nodes[0].url}: " in logged[0][1]
+    assert "503" in logged[0][1]
+    assert "found again" in logged[1][1]
+
+
 async def test_a_datacenter_that_dropped_out_comes_back(autojump_clock):
     """Its last good contact stays a candidate when no list names it any more and the seed that knew it is dead."""
     async with ScriptedNodes(["seed", "a1", "a2", "b1", "b2"]) as nodes:

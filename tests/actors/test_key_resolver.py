@@ -279,6 +279,15 @@ async def test_an_answer_without_a_hash_key_is_permanent(autojump_clock, bench):
     assert list(bench.names.value.cooldowns) == ["users"]
 
 
+@pytest.mark.parametrize("told", [KeyWanted, TableChanged, KeyDoubted])
+def test_what_is_told_of_one_table_does_not_take_the_place_of_anothers(told):
+    """Both before the actor reads; what is told of the same table again merges."""
+    inbox = Inbox("KeyResolver")
+    for table in ("users", "orders", "users"):
+        inbox.tell(told(table=table))
+    assert inbox.statistics().pending == 2
+
+
 async def test_a_change_ends_a_cooldown(autojump_clock, bench):
     """The table has been created: it is looked up the next time."""
     bench.script = [not_found()]

@@ -73,6 +73,15 @@ async def test_return(servers: LocalCluster) -> None:
     await leftovers.assert_none(servers)
 
 
+async def test_what_comes_after_the_block_is_not_begun(servers: LocalCluster) -> None:
+    """It hears that the block has ended, and is counted as no operation."""
+    async with open_alternator(*servers.seeds) as client:
+        pass
+    with pytest.raises(ClientClosedError, match="the client's block has ended"):
+        await client.list_tables()
+    assert client.statistics().operations == 0
+
+
 async def test_leaving_at_once(servers: LocalCluster) -> None:
     """A block that is left before its actors ever ran leaves nothing either."""
     leftovers = Leftovers()

@@ -33,7 +33,7 @@ from tests.routing.world import (
     url,
 )
 from tests.scenarios.cancellation import cancel_in_the_middle
-from tests.scripted_nodes import Late
+from tests.scripted_nodes import Late, ScriptedNodes
 from tests.users import KEY
 
 BRITTLE = NodeHealth(active_failure=1, quarantine_failure=1)
@@ -117,6 +117,18 @@ async def test_a_request_that_failed_everywhere_takes_the_next_snapshot(autojump
         await get(client)
         assert client.statistics().retries == 2
         assert (client.routing_scope, served(nodes)) == (DC1, [3])
+
+
+async def test_a_new_cycle_waits_for_a_node_that_failed_in_the_last(autojump_clock):
+    """The only node has broken its first attempt and is busy with another request: it is served after that one."""
+    async with ScriptedNodes(1) as nodes:
+        nodes[0].fail_next(Reset())
+        nodes[0].delay = 2.0
+        options = {"discovery": False, "max_connections_per_node": 1, "acquire_timeout": 5.0}
+        async with nodes.open_client(**options) as client, trio.open_nursery() as nursery:
+            nursery.start_soon(get, client)
+            nursery.start_soon(get, client)
+    assert len(served(nodes)) == 3
 
 
 async def test_those_who_wait_share_one_refresh(autojump_clock, nodes):

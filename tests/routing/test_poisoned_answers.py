@@ -116,3 +116,13 @@ async def test_bad_entries_are_reported_once(autojump_clock, nodes, caplog):
     assert [record.message for record in caplog.records] == [
         f"node {url(1)} lists {bad} entries that are no acceptable addresses; they are dropped" for bad in (2, 3, 3)
     ]
+
+
+async def test_each_node_that_lists_bad_entries_is_reported_once(autojump_clock, nodes, caplog):
+    """Three nodes do, all of them asked in each of four refreshes: three lines."""
+    for number in (1, 2, 3):
+        nodes[host(number)].localnodes_answer = answer_json([host(number), "0.0.0.0"])
+    async with nodes.open_client(*(url(number) for number in (1, 2, 3))) as client:
+        for _ in range(4):
+            await client.refresh()
+    assert sorted(record.message.split()[1] for record in caplog.records) == [url(number) for number in (1, 2, 3)]

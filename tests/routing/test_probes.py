@@ -201,6 +201,15 @@ async def test_a_node_that_appears_again_is_probed_at_once(autojump_clock, nodes
     assert probes(nodes, 2) == near(0, 10)
 
 
+async def test_a_probe_that_takes_minutes_is_not_joined_by_another(autojump_clock, nodes):
+    """A silent node and a user who gives probes ten minutes: one probe of it is under way, and no second."""
+    nodes[1].fail_next(Hang(), times=FOREVER, operation="localnodes")
+    async with opened(nodes, url(1), node_health=NodeHealth(probe_timeout=600.0)) as client:
+        await client.refresh()
+        await trio.sleep(300)
+    assert probes(nodes, 2) == near(0)
+
+
 async def test_a_node_that_has_left_is_not_probed(autojump_clock, nodes):
     """Nobody lists it: nobody waits for it."""
     dials = Dials(nodes)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+from typing import Never
 
 import pytest
 import trio
 import trio.testing
 
+from alternator_trio._transport.native import NativeTransport
+from alternator_trio._transport.wires import Peek
 from alternator_trio.errors import ConnectError, ConnectionLostError, ProtocolError
+from alternator_trio.nodes import Node
 from tests.transport.peers import (
     ANSWER,
     LARGE_BODY,
@@ -19,6 +23,7 @@ from tests.transport.peers import (
     open_peers,
     read_request,
 )
+from tests.transport.pool_world import A, FakeWire, PoolWorld
 
 TOO_LARGE = b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 2\r\n\r\n{}"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -254,6 +259,31 @@ async def test_a_failed_exchange_tells_how_far_it_came(sent, exchanges_before, s
         with pytest.raises(ConnectionLostError):
             await peers.transport.attempt(lease, REQUEST, trio.current_time(), 12.0, 100)
         assert (lease.status, lease.was_stale) == (status, was_stale)
+
+
+class BrokenWire(FakeWire):
+    """One whose peer has ended, as a send finds."""
+
+    async def send(self, data: bytes) -> Never:
+        raise trio.BrokenResourceError
+
+
+async def test_when_a_connection_breaks_the_idle_ones_of_its_node_are_looked_at():
+    """One of them has ended too, and is closed without waiting for its lease."""
+    world = PoolWorld()
+    transport = NativeTransport(world.pools, world.dial)
+    idle, broken = await world.lease(), world.pools.take(A, 0.0)
+    assert broken is not None
+
+    async def dial(node: Node) -> FakeWire:
+        return BrokenWire(node)
+
+    await broken.dial(dial)
+    world.pools.give_back(idle, 0.0)
+    world.wires[0].shows = Peek.ENDED
+    with pytest.raises(ConnectionLostError):
+        await transport.attempt(broken, REQUEST, trio.current_time(), 1.0, 1000)
+    assert world.pools.statistics() == (0, 0, 0)
 
 
 async def test_an_idle_connection_holds_no_answer():

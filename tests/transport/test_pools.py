@@ -150,6 +150,17 @@ async def test_an_idle_connection_expires_at_its_alarm():
     assert world.alarm.at == 62.0
 
 
+async def test_an_expired_connection_leaves_the_younger_ones_of_its_node():
+    """Of two idle connections to one node the older is closed at its alarm, and the next alarm is for the other."""
+    world = PoolWorld(idle_lifetime=60.0)
+    early, late = await world.lease(A), await world.lease(A)
+    world.pools.give_back(early, 1.0)
+    world.pools.give_back(late, 2.0)
+    world.sweep(61.0)
+    assert [wire.is_closed for wire in world.wires] == [True, False]
+    assert world.alarm.at == 62.0
+
+
 async def test_an_expired_connection_is_not_leased_though_nobody_swept():
     """A process that was suspended does not begin with connections of yesterday."""
     world = PoolWorld(idle_lifetime=60.0)

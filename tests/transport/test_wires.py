@@ -32,6 +32,25 @@ def connected() -> Iterator[tuple[SocketWire, socket.socket]]:
             wire.close()
 
 
+class Fickle(socket.socket):
+    """Of a wire's every two calls the first finds it not ready, whatever it was said to be."""
+
+    is_ready = True
+
+    def send(self, data) -> int:
+        self._turn()
+        return super().send(data)
+
+    def recv(self, size: int) -> bytes:
+        self._turn()
+        return super().recv(size)
+
+    def _turn(self) -> None:
+        self.is_ready = not self.is_ready
+        if not self.is_ready:
+            raise BlockingIOError
+
+
 def reset(sock: socket.socket) -> None:
     """End a connection with RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -111,6 +130,27 @@ async def test_what_does_not_fit_is_sent_as_the_peer_reads():
             nursery.start_soon(trio.to_thread.run_sync, read)
             await wire.send(16 * MEGABYTE)
         assert received == 16 * MEGABYTE
+
+
+async def test_being_woken_for_nothing_is_harmless():
+    """The kernel says that a socket is ready, and then has no room, and no bytes: all is sent and received."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, Fickle() as client:
+        client.connect(listener.getsockname())
+        peer, _ = listener.accept()
+        wire = SocketWire(client)
+        received = bytearray()
+
+        def read_and_answer() -> None:
+            while len(received) < 4 * len(MEGABYTE):
+                received.extend(peer.recv(2**18))
+            peer.send(b"{}")
+
+        with peer:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.to_thread.run_sync, read_and_answer)
+                await wire.send(4 * MEGABYTE)
+                assert await wire.receive() == b"{}"
+    assert received == 4 * MEGABYTE
 
 
 async def test_receiving_is_always_a_checkpoint():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alternator_trio._wire.http_request import RequestWriter
+from alternator_trio._wire.http_request import RequestWriter, sdk_lines
+from alternator_trio.config import AlternatorConfig
 from alternator_trio.errors import EncodingError
 from alternator_trio.nodes import Node
 from alternator_trio.routing import RoutingScope
@@ -105,3 +106,10 @@ def test_what_was_built_for_nodes_that_left_is_dropped():
         writer.post(node, writer.fields("GetItem"), b"")
     writer.keep_only([other])
     assert list(writer._by_node) == [other]
+
+
+@pytest.mark.parametrize(("accepted", "asked"), [((), True), (("gzip",), False)])
+def test_what_sdks_send_asks_for_no_second_encoding(accepted, asked):
+    """An answer as it is, unless it may come compressed: the operation asks for that."""
+    config = AlternatorConfig.build(("http://10.0.0.1:8000",), None, {"response_compression": accepted})
+    assert (b"accept-encoding: identity\r\n" in sdk_lines("a1b2", 1, config)) is asked

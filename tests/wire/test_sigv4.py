@@ -119,6 +119,30 @@ def test_replaced_credentials_are_forgotten():
     assert Credentials("role", "secret199") in signer._stamps
 
 
+def test_credentials_that_are_kept_push_nobody_out():
+    """The room is full, and one of those in it signs in a new second: all stay."""
+    signer = Signer("us-east-1")
+    kept = [Credentials("role", f"secret{n}") for n in range(64)]
+    for credentials in kept:
+        signer.sign(credentials, now=NOON, **REQUEST)
+    signer.sign(kept[-1], now=NOON + 1, **REQUEST)
+    assert signer._stamps.keys() == set(kept)
+
+
+@pytest.mark.parametrize(("later", "is_new"), [(0.0, True), (60.0, True), (61.0, False), (-61.0, False)])
+def test_credentials_are_new_as_long_as_their_first_signature_is(later, is_new):
+    """The latest one does not count, and a clock that is set back makes nothing new."""
+    signer = Signer("us-east-1")
+    for now in (NOON, NOON + 50):
+        signer.sign(ROLE, now=now, **REQUEST)
+    assert signer.is_new(ROLE, NOON + later, 60.0) is is_new
+
+
+def test_credentials_that_have_signed_nothing_are_not_new():
+    """A refusal cannot be about them."""
+    assert not Signer("us-east-1").is_new(ROLE, NOON, 60.0)
+
+
 @given(secret=st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=8))
 def test_the_secret_is_not_in_the_lines(secret):
     """Only what it signs is sent; any printable secret can sign."""
