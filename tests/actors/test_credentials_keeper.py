@@ -223,6 +223,12 @@ class TestExpiry:
         with pytest.raises(CredentialsError, match=r"ended at 2015-08-30 11:59:59.*here it is 2015-08-30 12:00:00"):
             await bench.get()
 
+    async def test_an_actor_that_is_given_up_leaves_none_behind(self, autojump_clock, bench):
+        """Secrets do not outlive their client in a snapshot."""
+        await bench.get()
+        bench.actor.abandon(ClientClosedError("the client is closed"))
+        assert bench.held.value == {}
+
     async def test_what_ends_this_very_moment_is_refused(self, autojump_clock, bench):
         """There is no time left to sign with it."""
         bench.vault.outcome = credentials(0, 0.0)

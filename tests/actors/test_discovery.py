@@ -149,6 +149,19 @@ async def test_when_all_are_slow_the_first_are_waited_for(autojump_clock):
             assert trio.current_time() == pytest.approx(3.0)
 
 
+async def test_those_who_were_asked_first_are_waited_for_to_the_end(autojump_clock):
+    """All are silent: of three in flight the latest gives way to the next, and never one of the first two."""
+    async with ScriptedNodes(6) as nodes:
+        for node in nodes:
+            node.fail_next(Hang(), times=100, operation="localnodes")
+        async with nodes.open_client() as client:
+            with pytest.raises(DiscoveryError) as caught:
+                await client.refresh()
+        asked = [f"http://{request.host}:8000" for request in nodes.requests_of("localnodes")]
+    given_up = [url for url, reason in caught.value.failures if reason == "no answer within 0.5 s"]
+    assert given_up == asked[2:5]
+
+
 async def test_an_answer_that_covers_all_ends_the_refresh(autojump_clock, nodes):
     """All answer after 700 ms, so that one was hedged: the first answer ends the refresh, and nobody is waited for."""
     for node in nodes:

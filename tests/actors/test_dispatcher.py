@@ -122,6 +122,17 @@ async def test_a_request_at_a_node_that_left_is_finished(autojump_clock, nodes):
         assert client.statistics().failed == 0
 
 
+async def test_what_was_built_for_a_node_that_left_is_forgotten(autojump_clock, nodes):
+    """A cluster whose nodes are replaced for a year does not fill the memory; that of a seed is kept."""
+    async with nodes.open_client(nodes[0].url) as client:
+        await client.refresh()
+        await get_many(client, 6)
+        nodes.listed = ["10.0.0.2"]
+        await client.refresh()
+        await settled()
+        assert {node.host for node in client._runtime._writer._by_node} == {"10.0.0.1", "10.0.0.2"}
+
+
 async def test_connections_to_seeds_are_kept(autojump_clock, nodes):
     """A seed that is not listed goes on being asked: its connection is not made anew each time."""
     nodes.listed = ["10.0.0.2", "10.0.0.3"]

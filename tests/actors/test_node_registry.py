@@ -134,6 +134,24 @@ async def test_settlements_say_the_same_merged_or_one_by_one(running, settled, f
     assert running.failures.get(A, 0) == failures
 
 
+@pytest.mark.parametrize(
+    ("settled", "merged"),
+    [
+        ([(1, 0), (1, 0)], (2, 0)),
+        ([(2, 0), (0, 1)], (2, 1)),
+        ([(0, 1), (1, 0)], (1, 0)),
+        ([(2, 1), (1, 0)], (1, 0)),
+        ([(2, 1), (1, 2), (0, 1)], (1, 3)),
+    ],
+)
+def test_successes_that_a_failure_came_between_are_not_added_up(settled, merged):
+    """Those in a row are, and the failures that came after them stay beside them."""
+    one, *others = (AttemptSettled(node=A, generation=0, successes=good, failures=bad) for good, bad in settled)
+    for other in others:
+        one = one.merged_with(other)
+    assert (one.successes, one.failures) == merged
+
+
 async def test_nodes_are_counted_apart(running):
     """One node's failures are not another's."""
     await running.settle(listed(A, B))

@@ -83,7 +83,7 @@ def test_a_key_that_is_no_text_is_refused():
 def test_binary_data_under_a_type_of_text_are_refused(item, where, value):
     """They would be stored as the text of their base64, and read back as that."""
     with pytest.raises(EncodingError, match=f"{where}: .* under '(S|N|SS)'; binary values stand under 'B'"):
-        encode_object({"Item": item(value)})
+        encode_object({"TableName": "users", "Item": item(value)})
 
 
 def test_binary_data_are_written_beside_attributes_called_like_types():
