@@ -131,6 +131,20 @@ async def test_a_new_cycle_waits_for_a_node_that_failed_in_the_last(autojump_clo
     assert len(served(nodes)) == 3
 
 
+@pytest.mark.parametrize("fast", [0, 1])
+async def test_after_the_node_that_was_free_first_comes_the_one_it_was_waited_for(autojump_clock, fast):
+    """Both nodes are busy, and the one that is free first breaks the attempt: the next one goes to the other."""
+    async with ScriptedNodes(2) as nodes:
+        nodes[fast].delay, nodes[1 - fast].delay = 1.0, 2.0
+        options = {"discovery": False, "max_connections_per_node": 1, "acquire_timeout": 5.0}
+        async with nodes.open_client(**options) as client, trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(get, client)
+            await trio.sleep(0.5)
+            nodes[fast].fail_next(Reset())
+    assert [served(nodes).count(number) for number in (1, 2)] == [2, 2]
+
+
 async def test_those_who_wait_share_one_refresh(autojump_clock, nodes):
     """Thirty requests find the rack down: one refresh for all, and all go on together."""
     async with nodes.open_client(url(3), routing_scope=CHAIN, node_health=NodeHealth()) as client:

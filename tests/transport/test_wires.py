@@ -137,6 +137,7 @@ async def test_being_woken_for_nothing_is_harmless():
     with socket.create_server(("127.0.0.1", 0)) as listener, Fickle() as client:
         client.connect(listener.getsockname())
         peer, _ = listener.accept()
+        peer.settimeout(5)
         wire = SocketWire(client)
         received = bytearray()
 
