@@ -57,6 +57,13 @@ def test_who_has_none_gets_what_nobody_has_wanted(now, giver):
     assert evening_out(A, B).giver(C, {A: [Idle(0.5)], B: [Idle(0.0)]}, now) is giver
 
 
+def test_what_nobody_has_wanted_is_given_once_in_a_while():
+    """Where all connections are idle for long, one node's want does not close them one after another."""
+    evening, idle = evening_out(A, B), {A: [Idle(0.0)], B: [Idle(0.0)]}
+    givers = [evening.giver(C, idle, at) for at in (5.0, 5.0 + SPARE_AFTER / 2, 5.0 + SPARE_AFTER)]
+    assert givers == [A, None, A]
+
+
 def test_who_has_one_gets_nothing_from_equals():
     """However long their connections have been idle."""
     assert evening_out(A, B, C).giver(C, {A: [Idle(0.0)], B: [Idle(0.0)]}, 100.0) is None
@@ -73,7 +80,7 @@ def test_nobody_idle_nobody_gives():
         ((A, A, A, B), Place(None, (A, B, C), ()), C),
         ((A, A, A, B), Place(None, (A, B, C), (C,)), B),
         ((A, A, B, C), Place(None, (A, B, C), ()), None),
-        ((A, A, A, B), Place(A, (), ()), None),
+        ((A, A, A, B), Place(A, (A, B, C), ()), None),
     ],
     ids=["to who has none", "not to who is refused", "one more is too little", "one node alone will do"],
 )
