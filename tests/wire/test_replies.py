@@ -196,6 +196,17 @@ def test_an_error_that_cannot_be_unpacked_is_one_by_its_status(coding, body, why
     assert why in error.message
 
 
+@pytest.mark.parametrize("shown", ['to/ken"', 'to\\/ken"', "to/ken&quot;"], ids=["plain", "slashes escaped", "HTML"])
+def test_what_is_hidden_is_cut_out_and_the_rest_stays(shown):
+    """A session token that an answer shows: its place has dots, and the error is as readable as without it."""
+    body = (
+        b'{"__type":"x#ValidationException","message":"bad token %b, try another"}' % shown.replace('"', '\\"').encode()
+    )
+    how = {"node": NODE, "attempts": 1, "may_have_happened": False}
+    error = read_error("GetItem", answer(400, body), **how, hidden='to/ken"')
+    assert (type(error), error.message) == (ValidationException, "bad token ..., try another")
+
+
 def test_how_long_to_wait_is_kept():
     """Seconds, also from a date; none asked for is zero."""
     assert error_in(503, b"", retry_after=b"7").retry_after == 7.0
