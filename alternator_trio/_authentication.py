@@ -41,6 +41,7 @@ _NEW_FOR: Final = 60.0  # seconds for which a shard may know an older secret
 # Rounded, so that nodes whose clocks agree are signed for in one second and share its work. 15 minutes are tolerated.
 _SKEW_STEP: Final = 60.0
 _MAX_SKEW: Final = 24 * 3600.0  # a wrong time zone is 14 hours at most; a clock further off is to be mended
+_MAX_CORRECTED: Final = 1024  # nodes whose clocks are remembered though they may have left
 
 _WRONG_KEY: Final = "UnrecognizedClientException"
 _WRONG_SIGNATURE: Final = "InvalidSignatureException"
@@ -147,8 +148,8 @@ class Authenticator:
         return again
 
     def keep_only(self, nodes: Collection[Node]) -> None:
-        """Forget nodes that left."""
-        if self._corrected:
+        """Forget nodes that left, where there are many: a request under way to one is to find its clock as it was."""
+        if len(self._corrected) > _MAX_CORRECTED:
             self._corrected = {node: clock for node, clock in self._corrected.items() if node in nodes}
 
     # Below: the parts of the above.

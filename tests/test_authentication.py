@@ -8,6 +8,7 @@ import httpx
 import pytest
 import trio
 
+from alternator_trio import _authentication
 from alternator_trio._actors.messages import CredentialsRefused, CredentialsWanted
 from alternator_trio._authentication import Authenticator
 from alternator_trio._core.held_credentials import HeldCredentials
@@ -64,13 +65,15 @@ class Bench(Instrument):
         return await self.authenticator.overcomes(request, node, error), error.message
 
 
-async def test_the_clock_of_a_node_that_left_is_forgotten():
-    """That of one that is still there stays."""
+@pytest.mark.parametrize(("bound", "hour"), [(1, b"20150830T11"), (2, b"20150830T12")])
+async def test_the_clock_of_a_node_that_left_is_forgotten_where_many_have(monkeypatch, bound, hour):
+    """That of one that is still there stays; and an attempt that is sent again finds its node's, left or not."""
+    monkeypatch.setattr(_authentication, "_MAX_CORRECTED", bound)
     bench = Bench(NOON - HOUR)
     for node in (A, B):
         assert (await bench.refused(node))[0]
     bench.authenticator.keep_only([B, C])
-    assert [bench.hour_of(node) for node in (A, B, C)] == [b"20150830T11", b"20150830T12", b"20150830T11"]
+    assert [bench.hour_of(node) for node in (A, B, C)] == [hour, b"20150830T12", b"20150830T11"]
 
 
 async def test_a_wrong_clock_is_warned_of_once(caplog):

@@ -38,6 +38,7 @@ EXPIRED = answer_json({"__type": "x#InvalidSignatureException", "message": "Sign
 FAULTS = (Reset(), Hang(), Truncate(), Close(), Answer(status=500))
 SMALL = {
     "alternator_trio._actors.node_registry.MAX_HISTORY": 1,
+    "alternator_trio._authentication._MAX_CORRECTED": 1,
     "alternator_trio._actors.refresher.MAX_COMPLAINTS": 1,
     "alternator_trio._core.discovery.MAX_CONTACTS": 1,
     "alternator_trio._core.keys.MAX_TABLES": 1,
