@@ -64,6 +64,19 @@ def test_the_report_is_drawn_and_a_log_stays_short():
     assert "\x1b" not in out + err
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """The pipe behind a JSON report is closed: the status is the demo's, and there is no traceback."""
+    with started("demo", "--seconds", "1", "--concurrency", "4", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+        status = process.wait(timeout=SECONDS)
+    assert status == 0, err
+    assert "BrokenPipe" not in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to send")
 def test_ctrl_c_ends_with_a_partial_report():
     """Status 130, and what was done until then."""
